@@ -1,0 +1,95 @@
+// The parts of the Kubernetes core API that sidestep reads, in its spelling. Types only.
+
+/** What every object has. `spec` and the rest are typed by the kind that extends this. */
+export interface KubernetesObject {
+  apiVersion: string
+  kind: string
+  metadata: ObjectMeta
+}
+
+export interface ObjectMeta {
+  name?: string
+  generateName?: string
+  namespace?: string
+  labels?: Record<string, string>
+  annotations?: Record<string, string>
+  ownerReferences?: OwnerReference[]
+  managedFields?: ManagedFieldsEntry[]
+  creationTimestamp?: string
+  deletionTimestamp?: string
+  generation?: number
+  resourceVersion?: string
+  uid?: string
+}
+
+export interface OwnerReference {
+  apiVersion: string
+  kind: string
+  name: string
+  uid: string
+  controller?: boolean
+  blockOwnerDeletion?: boolean
+}
+
+/** https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management */
+export interface ManagedFieldsEntry {
+  manager?: string
+  operation?: 'Apply' | 'Update'
+  subresource?: string
+  fieldsV1?: Record<string, unknown>
+}
+
+export interface LabelSelector {
+  matchLabels?: Record<string, string>
+}
+
+export interface Condition {
+  type: string
+  status: 'True' | 'False' | 'Unknown'
+  reason?: string
+  message?: string
+  observedGeneration?: number
+}
+
+export interface Namespace extends KubernetesObject {
+  kind: 'Namespace'
+}
+
+export interface Service extends KubernetesObject {
+  kind: 'Service'
+  spec?: {
+    type?: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName'
+    clusterIP?: string
+    externalName?: string
+    selector?: Record<string, string>
+    ports?: ServicePort[]
+  }
+}
+
+export interface ServicePort {
+  name?: string
+  port: number
+  protocol?: string
+  targetPort?: number | string
+}
+
+export interface PodTemplateSpec {
+  metadata?: { labels?: Record<string, string>; annotations?: Record<string, string> }
+  spec?: PodSpec
+}
+
+export interface PodSpec {
+  serviceAccountName?: string
+  hostNetwork?: boolean
+  containers?: Container[]
+}
+
+export interface Container {
+  name: string
+  ports?: { name?: string; containerPort: number; protocol?: string }[]
+}
+
+export interface Pod extends KubernetesObject {
+  kind: 'Pod'
+  spec?: PodSpec
+}

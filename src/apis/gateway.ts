@@ -1,0 +1,122 @@
+// The parts of Gateway API (sigs.k8s.io/gateway-api v1.6, gateway.networking.k8s.io/v1) that sidestep reads and writes.
+// Import by namespace (`import type * as gateway`): Istio has a Gateway and an HTTPRoute too. Types only.
+import type { Condition, KubernetesObject } from './core.ts'
+
+export interface Gateway extends KubernetesObject {
+  kind: 'Gateway'
+  spec: {
+    gatewayClassName: string
+    listeners: Listener[]
+    addresses?: { type?: string; value: string }[]
+    infrastructure?: { labels?: Record<string, string>; annotations?: Record<string, string> }
+  }
+  status?: { addresses?: { type?: string; value: string }[]; conditions?: Condition[] }
+}
+
+export interface Listener {
+  name: string
+  port: number
+  protocol: string
+  hostname?: string
+  allowedRoutes?: {
+    namespaces?: { from?: 'All' | 'Same' | 'Selector'; selector?: { matchLabels?: Record<string, string> } }
+  }
+}
+
+export interface HTTPRoute extends KubernetesObject {
+  kind: 'HTTPRoute'
+  spec: {
+    parentRefs?: ParentReference[]
+    hostnames?: string[]
+    rules?: HTTPRouteRule[]
+  }
+  status?: { parents?: { parentRef: ParentReference; controllerName?: string; conditions?: Condition[] }[] }
+}
+
+export interface ParentReference {
+  group?: string
+  kind?: string
+  namespace?: string
+  name: string
+  sectionName?: string
+  port?: number
+}
+
+export interface HTTPRouteRule {
+  matches?: HTTPRouteMatch[]
+  filters?: HTTPRouteFilter[]
+  backendRefs?: HTTPBackendRef[]
+  timeouts?: { request?: string; backendRequest?: string }
+}
+
+export interface HTTPRouteMatch {
+  path?: HTTPPathMatch
+  headers?: HTTPHeaderMatch[]
+  queryParams?: HTTPHeaderMatch[]
+  method?: string
+}
+
+export interface HTTPPathMatch {
+  type: 'Exact' | 'PathPrefix' | 'RegularExpression'
+  value: string
+}
+
+/** Headers and query parameters are matched in the same shape. */
+export interface HTTPHeaderMatch {
+  type: 'Exact' | 'RegularExpression'
+  name: string
+  value: string
+}
+
+export type HTTPRouteFilter =
+  | { type: 'RequestHeaderModifier'; requestHeaderModifier: HTTPHeaderFilter }
+  | { type: 'ResponseHeaderModifier'; responseHeaderModifier: HTTPHeaderFilter }
+  | { type: 'URLRewrite'; urlRewrite: HTTPURLRewriteFilter }
+  | { type: 'RequestRedirect'; requestRedirect: HTTPRequestRedirectFilter }
+
+export interface HTTPHeaderFilter {
+  set?: HTTPHeader[]
+  add?: HTTPHeader[]
+  remove?: string[]
+}
+
+export interface HTTPHeader {
+  name: string
+  value: string
+}
+
+export interface HTTPURLRewriteFilter {
+  hostname?: string
+  path?: HTTPPathModifier
+}
+
+export interface HTTPRequestRedirectFilter {
+  scheme?: string
+  hostname?: string
+  path?: HTTPPathModifier
+  port?: number
+  statusCode?: number
+}
+
+export type HTTPPathModifier =
+  | { type: 'ReplaceFullPath'; replaceFullPath: string }
+  | { type: 'ReplacePrefixMatch'; replacePrefixMatch: string }
+
+export interface HTTPBackendRef {
+  group?: string
+  kind?: string
+  namespace?: string
+  name: string
+  port?: number
+  weight?: number
+  filters?: HTTPRouteFilter[]
+}
+
+/** v1beta1: permission, given in the namespace of the target, for routes of another namespace to refer to it. */
+export interface ReferenceGrant extends KubernetesObject {
+  kind: 'ReferenceGrant'
+  spec: {
+    from: { group: string; kind: string; namespace: string }[]
+    to: { group: string; kind: string; name?: string }[]
+  }
+}

@@ -1,0 +1,45 @@
+// The catalogue: every code that sidestep can say, with its severity and its sentence. docs/diagnostics has a page for each.
+import { authorizationPolicyDiagnostics } from './authorization-policy/diagnostics.ts'
+import { namespaceDiagnostics } from './namespace/diagnostics.ts'
+import { requestAuthenticationDiagnostics } from './request-authentication/diagnostics.ts'
+import { virtualServiceDiagnostics } from './virtual-service/diagnostics.ts'
+
+/** `denial` refuses the object, `warning` tells the person who writes it, `note` is for reports. */
+export type Severity = 'denial' | 'warning' | 'note'
+
+export interface CatalogueEntry {
+  severity: Severity
+  /**
+   * The object is left as it is when the code fires. A denial always implies it: whoever lowers the severity of a
+   * denial gets the object stored untouched, never half translated.
+   */
+  untranslated?: true
+  /** The release that published the code. */
+  since: string
+  /** What, its consequence, and the way out, in one sentence. `{names}` are filled in where it is reported. */
+  message: string
+}
+
+export const catalogue = {
+  ...virtualServiceDiagnostics,
+  ...authorizationPolicyDiagnostics,
+  ...requestAuthenticationDiagnostics,
+  ...namespaceDiagnostics,
+} as const satisfies Record<string, CatalogueEntry>
+
+export type DiagnosticCode = keyof typeof catalogue
+
+/** The `{names}` of a message, so that the compiler asks for each of them where the code is reported. */
+type Names<Message extends string> = Message extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Names<Rest>
+  : never
+
+/** The codes whose sentence needs nothing filled in: a fate can only be one of these. */
+export type PlainCode = { [C in DiagnosticCode]: Parameters<C> extends [] ? C : never }[DiagnosticCode]
+
+/** The rest arguments of `report` for a code: nothing, or one value for each `{name}` of its message. */
+export type Parameters<C extends DiagnosticCode> = string extends C
+  ? [parameters?: Record<string, string>]
+  : [Names<(typeof catalogue)[C]['message']>] extends [never]
+    ? []
+    : [parameters: Record<Names<(typeof catalogue)[C]['message']>, string>]

@@ -1,0 +1,54 @@
+// Built-in settings. A settings file names a profile and overrides what differs.
+import type { Settings } from './settings.ts'
+
+/** Any Istio cluster: nothing is mapped, so nothing is rewritten until the settings name gateways and namespaces. */
+const generic: Settings = {
+  mode: 'enforce',
+  rootNamespace: 'istio-system',
+  trustDomain: 'cluster.local',
+  clusterDomain: 'cluster.local',
+  revision: 'default',
+  virtualServices: 'park',
+  gateways: [],
+  namespaces: [],
+  pathPrefixes: {},
+  severities: {},
+}
+
+/** Kubeflow as KEP-2676 lays it out (design.md section 4). */
+const kubeflow: Settings = {
+  ...generic,
+  gateways: [
+    {
+      istioGateways: ['kubeflow/kubeflow-gateway', 'istio-system/istio-ingressgateway'],
+      gateway: 'istio-system/ambient-ingressgateway',
+      pods: { namespace: 'istio-system', labels: { app: 'istio-ingressgateway', istio: 'ingressgateway' } },
+      serviceAccounts: {
+        old: ['istio-system/istio-ingressgateway-service-account'],
+        new: ['istio-system/ambient-ingressgateway-istio'],
+      },
+    },
+  ],
+  namespaces: [
+    {
+      names: ['kubeflow'],
+      dataplaneMode: 'ambient',
+      waypoint: {
+        name: 'kubeflow-waypoint',
+        create: true,
+        services: ['ml-pipeline', 'ml-pipeline-ui'],
+        ingressUseWaypoint: false,
+        directCallers: [],
+      },
+    },
+    {
+      matchLabels: { 'app.kubernetes.io/part-of': 'kubeflow-profile' },
+      dataplaneMode: 'ambient',
+      waypoint: { name: 'waypoint', create: true, services: 'all', ingressUseWaypoint: true, directCallers: [] },
+    },
+  ],
+  // metadata-grpc is called as /ml_metadata.MetadataStoreService/…, which `prefix: /ml_metadata` matches only as text.
+  pathPrefixes: { '/ml_metadata': ['/ml_metadata', '/ml_metadata.MetadataStoreService'] },
+}
+
+export const profiles = { kubeflow, generic } satisfies Record<string, Settings>

@@ -1,0 +1,102 @@
+// Every finding about a RequestAuthentication. A code is API: once published never renamed, once retired never reused.
+import type { CatalogueEntry } from '../diagnostics.ts'
+
+export const requestAuthenticationDiagnostics = {
+  'RA-FIELD-UNKNOWN': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'is no field that sidestep knows, and token checks half understood are not moved; check its spelling',
+  },
+  'RA-FIELD-TYPE': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'must be of type {wanted}, and the API server would refuse it; correct the value',
+  },
+  'RA-WAYPOINT-NONE': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'ztunnel checks no tokens and no waypoint serves {target}, so none would be validated; enrol it in the settings',
+  },
+  'RA-WAYPOINT-PARTIAL': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'waypoint {waypoint} serves only some Services of the namespace, the others check no tokens; use a selector',
+  },
+  'RA-WAYPOINT-SHARED': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'waypoint {waypoint} serves other namespaces, where tokens would be checked too; give this one its own',
+  },
+  'RA-WAYPOINT-PENDING': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'stays on its selector, and no token is checked in ambient, until {missing} is in place; nothing to do',
+  },
+  'RA-WORKLOAD-NONE': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message: 'selects no known workload, so where it belongs is unknown and it is left as it is; check the selector',
+  },
+  'RA-WORKLOAD-MIXED': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'selects {workloads}, which different proxies serve in ambient; write one for each',
+  },
+  'RA-SERVICE-NONE': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'no Service with an address leads to {workload}, so no waypoint can check tokens; create one that selects it',
+  },
+  'RA-SERVICE-WIDER': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'Service {service} leads to other pods too, whose tokens would be checked; create one with this selector',
+  },
+  'RA-SERVICE-HEADLESS': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'calls through headless Service {service} reach pods directly, their tokens go unchecked; give it an address',
+  },
+  'RA-TARGETS-LIMIT': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'would need {count} targetRefs where 16 are possible; narrow the selector',
+  },
+  'RA-ROOT-SELECTOR': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'a selector in the root namespace cannot name waypoint targets elsewhere; write it in each namespace',
+  },
+  'RA-GATEWAY-BOTH': {
+    severity: 'note',
+    since: '0.1.0',
+    message: 'the old gateway still runs, so it stays there and {twin} checks tokens at Gateway {gateway}',
+  },
+  'RA-GATEWAY-UNMAPPED': {
+    severity: 'note',
+    since: '0.1.0',
+    message: 'selects a gateway that the settings do not map, and is left as it is, which works as before',
+  },
+  'RA-GATEWAY-NAMESPACE': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'Gateway {gateway} is in another namespace, so nothing here can name it; write the RequestAuthentication there',
+  },
+  'RA-COMPANION-KEPT': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'RequestAuthentication {policy} is kept beside it: {purpose}',
+  },
+  'RA-COMPANION-FOREIGN': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'RequestAuthentication {policy} is there already and not ours, so its place is taken; rename one of the two',
+  },
+} as const satisfies Record<string, CatalogueEntry>

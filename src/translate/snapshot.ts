@@ -1,0 +1,225 @@
+// What the translators know of the cluster: plain data, made from a list of objects (files) or kept by watches (live).
+import type * as core from '../apis/core.ts'
+import type * as gateway from '../apis/gateway.ts'
+import type * as istio from '../apis/istio.ts'
+import { isRecord } from './fate.ts'
+
+/** Objects of one kind: namespace -> name -> object. */
+export type ByNamespace<T> = ReadonlyMap<string, ReadonlyMap<string, T>>
+
+export interface ClusterSnapshot {
+  /**
+   * `observed`: an object counts as ready when its status says so. `assumed`: what sidestep keeps counts as there and
+   * ready, which shows the end state; that is how files are judged, since files carry no status.
+   */
+  readonly statuses: 'observed' | 'assumed'
+  readonly capabilities: Capabilities
+  readonly namespaces: ReadonlyMap<string, core.Namespace>
+  readonly services: ByNamespace<core.Service>
+  readonly workloads: ByNamespace<Workload>
+  readonly istioGateways: ByNamespace<istio.Gateway>
+  readonly gateways: ByNamespace<gateway.Gateway>
+  readonly httpRoutes: ByNamespace<gateway.HTTPRoute>
+  readonly referenceGrants: ByNamespace<gateway.ReferenceGrant>
+  readonly virtualServices: ByNamespace<istio.VirtualService>
+  readonly authorizationPolicies: ByNamespace<istio.AuthorizationPolicy>
+  readonly requestAuthentications: ByNamespace<istio.RequestAuthentication>
+}
+
+/** Pods that look alike to a policy: one Pod when live, one pod template in files. */
+export interface Workload {
+  namespace: string
+  /** Kind and name of what the labels were read from, such as `Deployment/ml-pipeline`. */
+  name: string
+  labels: Record<string, string>
+  /** `namespace/name` of its service account. */
+  serviceAccount: string
+  ports: { name?: string; containerPort: number }[]
+  /** What enforces its policies: an Envoy beside it, ztunnel, itself being a gateway, or nothing. */
+  state: 'sidecar' | 'ambient' | 'gateway' | 'plain'
+}
+
+/** What the installed CRDs can store. A field that they lack would be pruned without a word. */
+export interface Capabilities {
+  httpRoute: { timeouts: boolean }
+}
+
+/** The standard channel of Gateway API v1.2 and later. */
+export const standardCapabilities: Capabilities = { httpRoute: { timeouts: true } }
+
+/** The kinds that a snapshot holds as they are; workloads and capabilities are read out of others. */
+const collections = {
+  'Service/': 'services',
+  'Gateway/networking.istio.io': 'istioGateways',
+  'Gateway/gateway.networking.k8s.io': 'gateways',
+  'HTTPRoute/gateway.networking.k8s.io': 'httpRoutes',
+  'ReferenceGrant/gateway.networking.k8s.io': 'referenceGrants',
+  'VirtualService/networking.istio.io': 'virtualServices',
+  'AuthorizationPolicy/security.istio.io': 'authorizationPolicies',
+  'RequestAuthentication/security.istio.io': 'requestAuthentications',
+} as const
+
+type Collection = (typeof collections)[keyof typeof collections] | 'workloads'
+
+/** The snapshot while it is built: the same maps, writable. */
+export interface MutableSnapshot {
+  statuses: ClusterSnapshot['statuses']
+  capabilities: Capabilities
+  namespaces: Map<string, core.Namespace>
+  services: Map<string, Map<string, core.Service>>
+  workloads: Map<string, Map<string, Workload>>
+  istioGateways: Map<string, Map<string, istio.Gateway>>
+  gateways: Map<string, Map<string, gateway.Gateway>>
+  httpRoutes: Map<string, Map<string, gateway.HTTPRoute>>
+  referenceGrants: Map<string, Map<string, gateway.ReferenceGrant>>
+  virtualServices: Map<string, Map<string, istio.VirtualService>>
+  authorizationPolicies: Map<string, Map<string, istio.AuthorizationPolicy>>
+  requestAuthentications: Map<string, Map<string, istio.RequestAuthentication>>
+}
+
+export function emptySnapshot(statuses: ClusterSnapshot['statuses'] = 'assumed'): MutableSnapshot {
+  return {
+    statuses,
+    capabilities: standardCapabilities,
+    namespaces: new Map(),
+    services: new Map(),
+    workloads: new Map(),
+    istioGateways: new Map(),
+    gateways: new Map(),
+    httpRoutes: new Map(),
+    referenceGrants: new Map(),
+    virtualServices: new Map(),
+    authorizationPolicies: new Map(),
+    requestAuthentications: new Map(),
+  }
+}
+
+/**
+ * A snapshot of a list of objects. Objects of kinds that no translator reads, and objects without a name, are passed over.
+ * A namespaced object without a namespace counts as in `default`, as kubectl would put it there.
+ */
+export function snapshotOf(
+  objects: Iterable<core.KubernetesObject>,
+  statuses: ClusterSnapshot['statuses'] = 'assumed',
+): ClusterSnapshot {
+  const snapshot = emptySnapshot(statuses)
+  for (const object of objects) putObject(snapshot, object)
+  return snapshot
+}
+
+/** Adds an object to the snapshot, or replaces the one of the same kind, namespace and name. */
+export function putObject(snapshot: MutableSnapshot, object: core.KubernetesObject): void {
+  const name = object.metadata?.name
+  if (typeof name !== 'string') return
+  if (object.kind === 'Namespace' && object.apiVersion === 'v1') snapshot.namespaces.set(name, object as core.Namespace)
+  else if (object.kind === 'CustomResourceDefinition') readCapabilities(snapshot, object)
+  const workload = workloadOf(object)
+  if (workload) put(snapshot.workloads, workload.namespace, workload.name, workload)
+  const collection = collectionOf(object)
+  if (collection) put<unknown>(snapshot[collection], namespaceOf(object), name, object)
+}
+
+/** Removes what `putObject` added for an object of this kind, namespace and name. */
+export function removeObject(snapshot: MutableSnapshot, object: core.KubernetesObject): void {
+  const name = object.metadata?.name
+  if (typeof name !== 'string') return
+  if (object.kind === 'Namespace' && object.apiVersion === 'v1') snapshot.namespaces.delete(name)
+  snapshot.workloads.get(namespaceOf(object))?.delete(`${object.kind}/${name}`)
+  const collection = collectionOf(object)
+  if (collection) snapshot[collection].get(namespaceOf(object))?.delete(name)
+}
+
+function put<T>(collection: Map<string, Map<string, T>>, namespace: string, name: string, item: T): void {
+  const inNamespace = collection.get(namespace) ?? new Map<string, T>()
+  collection.set(namespace, inNamespace.set(name, item))
+}
+
+function collectionOf({ apiVersion, kind }: core.KubernetesObject): Exclude<Collection, 'workloads'> | undefined {
+  if (typeof apiVersion !== 'string') return undefined
+  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
+  const key = `${kind}/${group}`
+  return Object.hasOwn(collections, key) ? collections[key as keyof typeof collections] : undefined
+}
+
+export function namespaceOf(object: core.KubernetesObject): string {
+  return object.metadata.namespace || 'default'
+}
+
+/** The objects of one namespace, sorted by name, so that no result depends on the order of files or events. */
+export function inNamespace<T>(collection: ByNamespace<T>, namespace: string): T[] {
+  const objects = collection.get(namespace)
+  if (!objects) return []
+  return [...objects].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object)
+}
+
+/** An object by its key, `namespace/name`. */
+export function byKey<T>(collection: ByNamespace<T>, key: string): T | undefined {
+  const slash = key.indexOf('/')
+  return collection.get(key.slice(0, slash))?.get(key.slice(slash + 1))
+}
+
+// Workloads --------------------------------------------------------------------------------------------------------
+
+const templateKinds = ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job', 'CronJob']
+
+function workloadOf(object: core.KubernetesObject): Workload | undefined {
+  const template = object.kind === 'Pod' ? (object as core.Pod) : podTemplateOf(object)
+  if (!template) return undefined
+  const namespace = namespaceOf(object)
+  const labels = isRecord(template.metadata?.labels) ? template.metadata.labels : {}
+  const annotations = isRecord(template.metadata?.annotations) ? template.metadata.annotations : {}
+  const containers = Array.isArray(template.spec?.containers) ? template.spec.containers : []
+  return {
+    namespace,
+    name: `${object.kind}/${object.metadata.name}`,
+    labels,
+    serviceAccount: `${namespace}/${template.spec?.serviceAccountName || 'default'}`,
+    ports: containers.flatMap(container => (Array.isArray(container?.ports) ? container.ports : [])),
+    state: stateOf(labels, annotations, containers),
+  }
+}
+
+function podTemplateOf(object: core.KubernetesObject): core.PodTemplateSpec | undefined {
+  if (!templateKinds.includes(object.kind)) return undefined
+  const { spec } = object as { spec?: { template?: unknown; jobTemplate?: { spec?: { template?: unknown } } } }
+  const template = object.kind === 'CronJob' ? spec?.jobTemplate?.spec?.template : spec?.template
+  return isRecord(template) ? (template as core.PodTemplateSpec) : undefined
+}
+
+/**
+ * A gateway is recognised as istiod does it (the label that Gateway API deployments carry), or by a pod whose only
+ * container is istio-proxy, which is how every chart builds the classic one. `sidecar` and `ambient` are what the
+ * injector and the CNI wrote onto a running Pod (research/policies.md 1.5); a template has neither yet.
+ */
+function stateOf(
+  labels: Record<string, string>,
+  annotations: Record<string, string>,
+  containers: core.Container[],
+): Workload['state'] {
+  if (labels['gateway.networking.k8s.io/gateway-name']) return 'gateway'
+  if (containers.length === 1 && containers[0]?.name === 'istio-proxy') return 'gateway'
+  if (annotations['sidecar.istio.io/status']) return 'sidecar'
+  if (annotations['ambient.istio.io/redirection'] === 'enabled') return 'ambient'
+  return 'plain'
+}
+
+// Capabilities -----------------------------------------------------------------------------------------------------
+
+function readCapabilities(snapshot: MutableSnapshot, crd: core.KubernetesObject): void {
+  if (crd.metadata.name !== 'httproutes.gateway.networking.k8s.io') return
+  const { spec } = crd as { spec?: { versions?: { name: string; schema?: unknown }[] } }
+  const version = spec?.versions?.find(({ name }) => name === 'v1')
+  snapshot.capabilities = {
+    httpRoute: { timeouts: propertyOf(version?.schema, ['spec', 'rules', 'timeouts']) !== undefined },
+  }
+}
+
+/** Follows property names through an OpenAPI schema, stepping into the items of lists. */
+function propertyOf(schema: unknown, path: string[]): unknown {
+  let here = isRecord(schema) ? schema.openAPIV3Schema : undefined
+  for (const name of path) {
+    if (isRecord(here) && isRecord(here.items)) here = here.items
+    here = isRecord(here) && isRecord(here.properties) ? here.properties[name] : undefined
+  }
+  return here
+}
