@@ -34,12 +34,12 @@ type Names<Message extends string> = Message extends `${string}{${infer Name}}${
   ? Name | Names<Rest>
   : never
 
-/** The codes whose sentence needs nothing filled in: a fate can only be one of these. */
-export type PlainCode = { [C in DiagnosticCode]: Parameters<C> extends [] ? C : never }[DiagnosticCode]
-
-/** The rest arguments of `report` for a code: nothing, or one value for each `{name}` of its message. */
-export type Parameters<C extends DiagnosticCode> = string extends C
-  ? [parameters?: Record<string, string>]
-  : [Names<(typeof catalogue)[C]['message']>] extends [never]
+/** What `report` wants after code and field: nothing, or a value for each `{name}` of the code's message. */
+export type Parameters = {
+  [C in DiagnosticCode]: [Names<(typeof catalogue)[C]['message']>] extends [never]
     ? []
     : [parameters: Record<Names<(typeof catalogue)[C]['message']>, string>]
+}
+
+/** The codes whose sentence needs nothing filled in: a fate can only be one of these. */
+export type PlainCode = { [C in DiagnosticCode]: Parameters[C] extends [] ? C : never }[DiagnosticCode]

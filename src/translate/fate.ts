@@ -77,7 +77,7 @@ function isOfType(value: unknown, type: 'string' | 'integer' | 'number' | 'boole
 }
 
 function mistyped(wanted: string, field: string, codes: ShapeCodes, report: Report): false {
-  report<ShapeCodes['type']>(codes.type, field, { wanted })
+  report(codes.type, field, { wanted })
   return false
 }
 

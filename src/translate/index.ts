@@ -1,14 +1,18 @@
 // translate(): the one entry of the core, a table from kind to translator.
 import type { KubernetesObject } from '../apis/core.ts'
+import { isCompanion } from './companion.ts'
 import type { Settings } from './settings.ts'
 import type { ClusterSnapshot } from './snapshot.ts'
-import type { Translate, Translation } from './translation.ts'
+import { leave, type Translate, type Translation } from './translation.ts'
+import { translateVirtualService } from './virtual-service/index.ts'
 
-const translators: Record<string, Translate<never>> = {}
+const translators = {
+  'networking.istio.io/VirtualService': translateVirtualService,
+}
 
 /** Whether translate() has a translator for the object's kind; every other kind passes through unchanged. */
-export function isTranslated({ apiVersion, kind }: KubernetesObject): boolean {
-  return Object.hasOwn(translators, `${groupOf(apiVersion)}/${kind}`)
+export function isTranslated(object: KubernetesObject): boolean {
+  return translatorFor(object) !== undefined
 }
 
 /**
@@ -20,11 +24,15 @@ export function translate<K extends KubernetesObject>(
   cluster: ClusterSnapshot,
   settings: Settings,
 ): Translation<K> {
-  const key = `${groupOf(object.apiVersion)}/${object.kind}`
-  const translator = Object.hasOwn(translators, key) ? (translators[key] as unknown as Translate<K>) : undefined
-  return translator ? translator(object, cluster, settings) : { object, companions: [], warnings: [] }
+  const translator = translatorFor(object)
+  return translator && !isCompanion(object) ? translator(object, cluster, settings) : leave(object)
 }
 
-function groupOf(apiVersion: string): string {
-  return apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
+/** The table is keyed by the very kind that the translator takes, which is more than the compiler can follow. */
+function translatorFor<K extends KubernetesObject>({ apiVersion, kind }: K): Translate<K> | undefined {
+  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
+  const key = `${group}/${kind}`
+  return Object.hasOwn(translators, key)
+    ? (translators[key as keyof typeof translators] as unknown as Translate<K>)
+    : undefined
 }

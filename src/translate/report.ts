@@ -13,7 +13,7 @@ export interface Diagnostic {
 
 /** Reports a finding; `parameters` fill the `{names}` of the catalogue's message. */
 export interface Report {
-  <C extends DiagnosticCode>(code: C, field: string, ...parameters: Parameters<C>): void
+  <C extends DiagnosticCode>(code: C, field: string, ...parameters: Parameters[C]): void
   readonly diagnostics: Diagnostic[]
   /** Whether a reported code means that the object cannot be translated and stays as it is. */
   readonly untranslatable: boolean
@@ -25,10 +25,11 @@ export function createReport(settings: Pick<Settings, 'severities'>): Report {
   let untranslatable = false
   const report = (code: DiagnosticCode, field: string, parameters: Record<string, string> = {}) => {
     const entry = catalogue[code]
-    if (entry.severity === 'denial' || ('untranslated' in entry && entry.untranslated)) untranslatable = true
+    const severity = severityOf(code, settings)
+    if (severity === 'denial' || entry.severity === 'denial' || 'untranslated' in entry) untranslatable = true
     const message = entry.message.replace(/\{(\w+)\}/g, (_, name) => parameters[name] ?? `{${name}}`)
     if (diagnostics.some(known => known.code === code && known.field === field && known.message === message)) return
-    diagnostics.push({ code, severity: severityOf(code, settings), field, message })
+    diagnostics.push({ code, severity, field, message })
   }
   return Object.defineProperties(report as Report, {
     diagnostics: { value: diagnostics },

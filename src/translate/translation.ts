@@ -1,6 +1,7 @@
 // The contract of the core: every translator is a pure function of an object, a snapshot and the settings.
 import type { KubernetesObject } from '../apis/core.ts'
-import type { Diagnostic } from './report.ts'
+import { recordOriginal } from './original.ts'
+import type { Diagnostic, Report } from './report.ts'
 import type { Settings } from './settings.ts'
 import type { ClusterSnapshot } from './snapshot.ts'
 
@@ -20,3 +21,25 @@ export type Translate<K extends KubernetesObject> = (
   cluster: ClusterSnapshot,
   settings: Settings,
 ) => Translation<K>
+
+/** What a translator gives for an object that it leaves alone, whatever was reported about it. */
+export function leave<K extends KubernetesObject>(object: K, report?: Report): Translation<K> {
+  const diagnostics = report?.diagnostics ?? []
+  const reasons = diagnostics.filter(({ severity }) => severity === 'denial')
+  const warnings = diagnostics.filter(({ severity }) => severity !== 'denial')
+  return { object, companions: [], warnings, ...(reasons.length > 0 ? { denial: { reasons } } : {}) }
+}
+
+/**
+ * The result of a translation: the rewritten object with the record of its original, or, when anything reported makes the
+ * object untranslatable, the original and nothing beside it. Never half of a translation.
+ */
+export function conclude<K extends KubernetesObject>(
+  original: K,
+  rewritten: K,
+  companions: KubernetesObject[],
+  report: Report,
+): Translation<K> {
+  if (report.untranslatable) return leave(original, report)
+  return { object: recordOriginal(original, rewritten), companions, warnings: [...report.diagnostics] }
+}

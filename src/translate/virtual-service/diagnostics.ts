@@ -130,7 +130,7 @@ export const virtualServiceDiagnostics = {
   'VS-MATCH-REGEX': {
     severity: 'denial',
     since: '0.1.0',
-    message: '{regex} is no RE2 expression of at most 1024 characters and would match nothing; correct it',
+    message: 'must have 1 to 1024 characters (4096 in headers), the API server would refuse it; shorten it',
   },
   'VS-MATCH-PATH': {
     severity: 'denial',
@@ -260,6 +260,11 @@ export const virtualServiceDiagnostics = {
     severity: 'denial',
     since: '0.1.0',
     message: 'prefixRewrite needs a prefix match, the whole path would be replaced; use redirect.uri',
+  },
+  'VS-REDIRECT-ROUTE': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'a redirect leaves no request for route and rewrite, and HTTPRoute refuses them together; remove one',
   },
   'VS-DIRECT-RESPONSE': {
     severity: 'denial',

@@ -1,0 +1,60 @@
+// Objects that sidestep keeps beside a source. They are recognised by two marks, carry nothing of the source's metadata
+// but `istio.io/rev` (Argo CD would prune what carries its tracking label), and go when the source goes.
+import type { KubernetesObject } from '../apis/core.ts'
+import { digest } from './canonical.ts'
+import { restoreOriginal } from './original.ts'
+
+export const managedByLabel = 'app.kubernetes.io/managed-by'
+export const sourceAnnotation = 'sidestep.dev/source'
+export const revisionLabel = 'istio.io/rev'
+
+/** Whether sidestep keeps the object. Both marks are needed: charts use the label for names of their own. */
+export function isCompanion({ metadata }: KubernetesObject): boolean {
+  return metadata?.labels?.[managedByLabel] === 'sidestep' && metadata.annotations?.[sourceAnnotation] !== undefined
+}
+
+/**
+ * Metadata of a companion of `source` in the source's namespace (for a Namespace: in it).
+ * The ownerReference needs the source's uid, which files do not have.
+ */
+export function companionMetadata(
+  source: KubernetesObject,
+  name: string,
+): KubernetesObject['metadata'] & { name: string } {
+  const isNamespace = source.kind === 'Namespace'
+  const namespace = isNamespace ? source.metadata.name : source.metadata.namespace
+  const revision = isNamespace ? undefined : restoreOriginal(source).metadata.labels?.[revisionLabel]
+  const { uid } = source.metadata
+  return {
+    name,
+    ...(namespace ? { namespace } : {}),
+    labels: { [managedByLabel]: 'sidestep', ...(revision ? { [revisionLabel]: revision } : {}) },
+    annotations: { [sourceAnnotation]: sourceKey(source) },
+    ...(uid
+      ? {
+          ownerReferences: [
+            {
+              apiVersion: source.apiVersion,
+              kind: source.kind,
+              name: source.metadata.name ?? '',
+              uid,
+              controller: false,
+              blockOwnerDeletion: false,
+            },
+          ],
+        }
+      : {}),
+  }
+}
+
+/** `VirtualService/team-a/jupyter`, or `Namespace/team-a`. */
+export function sourceKey({ kind, metadata }: KubernetesObject): string {
+  return [kind, metadata.namespace, metadata.name].filter(Boolean).join('/')
+}
+
+/** A DNS subdomain made of the parts; one over 253 characters is cut and keeps a digest of the whole. */
+export function companionName(...parts: string[]): string {
+  const name = parts.join('-')
+  if (name.length <= 253) return name
+  return `${name.slice(0, 244).replace(/[^a-z0-9]+$/, '')}-${digest(name).slice(0, 8)}`
+}

@@ -1,0 +1,54 @@
+// spec.hosts -> spec.hostnames (research/virtualservice.md, section 3). The narrower of VirtualService, Istio Gateway and
+// listener wins, and it is always written out, because Istio orders routes only among equal hostname texts (section 2.2).
+import type { Report } from '../report.ts'
+import type { Parent } from './parents.ts'
+
+const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
+
+/** A DNS name: no wildcard, no port, no IP address. Any case. */
+export function isHostname(host: string): boolean {
+  if (host.length > 253 || /^[0-9.]+$/.test(host)) return false
+  return host.split('.').every(part => part.length <= 63 && label.test(part.toLowerCase()))
+}
+
+/**
+ * What `hostnames` says for one parent: undefined leaves it out (every host), an empty list means that nothing is served.
+ * A short name is expanded as Istio does for every gateway, into a Service's full name in the VirtualService's namespace.
+ */
+export function hostnamesFor(
+  hosts: string[],
+  namespace: string,
+  clusterDomain: string,
+  parent: Parent,
+  report: Report,
+): string[] | undefined {
+  const wanted = hosts.flatMap((host, i) => {
+    const name = host.toLowerCase()
+    if (name === '*') return ['*']
+    if (!isHostname(name.replace(/^\*\./, ''))) {
+      report('VS-HOSTS-INVALID', `spec.hosts[${i}]`, { host: host.slice(0, 60) })
+      return []
+    }
+    return [name.includes('.') ? name : `${name}.${namespace}.svc.${clusterDomain}`]
+  })
+  const served = wanted.flatMap(host => {
+    const narrowed = parent.hosts
+      .flatMap(limit => intersection(host, limit))
+      .flatMap(name => parent.listenerHosts.flatMap(limit => intersection(name, limit)))
+    if (narrowed.length === 0) report('VS-HOSTS-UNMATCHED', 'spec.hosts', { host })
+    return narrowed
+  })
+  const hostnames = [...new Set(served)].sort()
+  return hostnames.includes('*') ? undefined : hostnames
+}
+
+/** The names that match both patterns: the narrower one, or none. */
+function intersection(a: string, b: string): string[] {
+  if (covers(a, b)) return [b]
+  return covers(b, a) ? [a] : []
+}
+
+function covers(pattern: string, host: string): boolean {
+  if (pattern === '*' || pattern === host) return true
+  return pattern.startsWith('*.') && host.endsWith(pattern.slice(1)) && host !== pattern.slice(2)
+}

@@ -1,0 +1,124 @@
+// VirtualService -> HTTPRoute beside it, and the VirtualService parked (docs/mapping.md has a row per field).
+// Either the whole VirtualService is translated or nothing of it: a route that lacks a rule answers for another.
+import type { KubernetesObject } from '../../apis/core.ts'
+import type * as gateway from '../../apis/gateway.ts'
+import type * as istio from '../../apis/istio.ts'
+import { companionMetadata, companionName, isCompanion } from '../companion.ts'
+import { inspect } from '../fate.ts'
+import { modeFor } from '../mode.ts'
+import { restoreOriginal } from '../original.ts'
+import { createReport, type Report } from '../report.ts'
+import type { Settings } from '../settings.ts'
+import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
+import { conclude, leave, type Translation } from '../translation.ts'
+import { shapeCodes, virtualServiceFates } from './fates.ts'
+import { hostnamesFor } from './hosts.ts'
+import { neighboursOf } from './neighbours.ts'
+import { checkNeighbours, checkOrder, withoutDead } from './order.ts'
+import { type Parent, parentsOf } from './parents.ts'
+import { park } from './parking.ts'
+import { checkLimits, type PlannedRule, plannedRules, rulesOf } from './rules.ts'
+
+export function translateVirtualService(
+  object: istio.VirtualService,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+): Translation<istio.VirtualService> {
+  if (modeFor(object, cluster, settings) === 'off') return leave(object)
+  const report = createReport(settings)
+  if (isKnative(object)) {
+    // Its controllers compare labels and annotations: not one byte of it may change (research/kubeflow.md, table a).
+    report('VS-GATEWAYS-KNATIVE', 'spec.gateways')
+    return leave(object, report)
+  }
+  const original = restoreOriginal(object)
+  if (!isTranslatable(original, report)) return leave(original, report)
+
+  const namespace = namespaceOf(original)
+  const parents = parentsOf(original, namespace, cluster, settings, report)
+  const planned = plannedRules(original.spec.http ?? [], { namespace, cluster, settings }, report)
+  const alive = withoutDead(entriesOf(original, planned), report)
+  checkOrder(alive, report)
+  checkNeighbours(alive, neighboursOf(original, cluster, settings), report)
+  const rules = rulesOf(planned.filter(rule => alive.some(({ match }) => match === rule.match)))
+  checkLimits(rules, report)
+  const routes = rules.length > 0 ? httpRoutes(original, parents, rules, settings, report) : []
+  for (const route of routes) reportCompanion(route, cluster, report)
+  return conclude(original, park(original, routes, cluster, settings, report), routes, report)
+}
+
+function isTranslatable({ spec }: istio.VirtualService, report: Report): boolean {
+  if (!inspect(spec, virtualServiceFates, 'spec', shapeCodes, report)) return false
+  if ((spec.hosts ?? []).length === 0) report('VS-HOSTS-DELEGATE', 'spec.hosts')
+  if ((spec.exportTo ?? []).some(namespace => namespace !== '*')) report('VS-EXPORT-TO', 'spec.exportTo')
+  return true
+}
+
+/** Knative's own routes, and KServe's in Serverless mode (research/kubeflow.md e). */
+function isKnative({ metadata, spec }: istio.VirtualService): boolean {
+  const gateways: unknown = spec?.gateways
+  const owners = metadata.ownerReferences ?? []
+  return (
+    (Array.isArray(gateways) &&
+      gateways.some(name => typeof name === 'string' && name.startsWith('knative-serving/'))) ||
+    owners.some(
+      ({ apiVersion, kind }) => kind === 'Ingress' && apiVersion.startsWith('networking.internal.knative.dev/'),
+    )
+  )
+}
+
+/** The planned rules as order.ts compares them. */
+export function entriesOf({ metadata }: istio.VirtualService, planned: PlannedRule[]) {
+  const { creationTimestamp } = metadata
+  const owner = `${metadata.namespace ?? 'default'}/${metadata.name ?? ''}`
+  return planned.map(({ match, action, field }) => ({
+    match,
+    action,
+    field,
+    owner,
+    ...(creationTimestamp ? { creationTimestamp } : {}),
+  }))
+}
+
+/** One HTTPRoute for all parents that give the same hostnames, else one for each (section 3). */
+function httpRoutes(
+  virtualService: istio.VirtualService,
+  parents: Parent[],
+  rules: gateway.HTTPRouteRule[],
+  { clusterDomain }: Settings,
+  report: Report,
+): gateway.HTTPRoute[] {
+  const { hosts = [] } = virtualService.spec
+  const namespace = namespaceOf(virtualService)
+  const groups = new Map<string, { hostnames?: string[]; parents: Parent[] }>()
+  for (const parent of parents) {
+    const hostnames = hostnamesFor(hosts, namespace, clusterDomain, parent, report)
+    if (hostnames?.length === 0) continue
+    if ((hostnames?.length ?? 0) > 16) report('VS-MATCH-LIMIT', 'spec.hosts', { limit: '16 hostnames' })
+    const key = hostnames?.join() ?? '*'
+    const group = groups.get(key) ?? { ...(hostnames ? { hostnames } : {}), parents: [] }
+    groups.set(key, { ...group, parents: [...group.parents, parent] })
+  }
+  return [...groups.values()].map(({ hostnames, parents }) => {
+    const [first] = parents
+    const { namespace: itsNamespace = '', name = '' } = first?.parentRef ?? {}
+    const suffix = groups.size > 1 ? [itsNamespace, name] : []
+    return {
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'HTTPRoute',
+      metadata: companionMetadata(virtualService, companionName(virtualService.metadata.name ?? '', ...suffix)),
+      spec: {
+        parentRefs: parents.map(({ parentRef }) => parentRef),
+        ...(hostnames ? { hostnames } : {}),
+        rules,
+      },
+    }
+  })
+}
+
+function reportCompanion({ metadata }: KubernetesObject, cluster: ClusterSnapshot, report: Report): void {
+  const route = `${metadata.namespace ?? 'default'}/${metadata.name}`
+  const there = cluster.httpRoutes.get(metadata.namespace ?? 'default')?.get(metadata.name ?? '')
+  if (there && !isCompanion(there)) report('VS-COMPANION-FOREIGN', 'metadata.name', { route })
+  else report('VS-COMPANION-KEPT', 'spec', { route })
+}

@@ -1,0 +1,47 @@
+// Parking: one label makes istiod pass over a VirtualService whose HTTPRoute serves, and its spec stays as it is
+// (design.md section 2, fact 6). Never done before the route is accepted, never to a policy.
+import type * as gateway from '../../apis/gateway.ts'
+import type * as istio from '../../apis/istio.ts'
+import { isEqual } from '../canonical.ts'
+import { isCompanion, revisionLabel } from '../companion.ts'
+import { withField } from '../original.ts'
+import type { Report } from '../report.ts'
+import type { Settings } from '../settings.ts'
+import type { ClusterSnapshot } from '../snapshot.ts'
+
+/** No revision of istiod is called so. */
+export const parkedRevision = 'sidestep-parked'
+
+/** The VirtualService as it should be stored: parked once all its routes are accepted, else as it came. */
+export function park(
+  virtualService: istio.VirtualService,
+  routes: gateway.HTTPRoute[],
+  cluster: ClusterSnapshot,
+  { virtualServices, revision }: Settings,
+  report: Report,
+): istio.VirtualService {
+  if (virtualServices === 'keep' || routes.length === 0) return virtualService
+  if (revision === '') {
+    report('VS-PARKING-REVISION', 'metadata.labels')
+    return virtualService
+  }
+  if (!routes.every(route => isServing(route, cluster))) return virtualService
+  return withField(virtualService, ['metadata', 'labels', revisionLabel], parkedRevision)
+}
+
+/** Whether the route is there as planned and every Gateway it names has accepted it. */
+function isServing(route: gateway.HTTPRoute, cluster: ClusterSnapshot): boolean {
+  if (cluster.statuses === 'assumed') return true
+  const observed = cluster.httpRoutes.get(route.metadata.namespace ?? '')?.get(route.metadata.name ?? '')
+  if (!observed || !isCompanion(observed) || !isEqual(observed.spec, route.spec)) return false
+  const { parents = [] } = observed.status ?? {}
+  return (route.spec.parentRefs ?? []).every(parentRef =>
+    parents.some(
+      ({ parentRef: { name, namespace }, conditions = [] }) =>
+        name === parentRef.name &&
+        namespace === parentRef.namespace &&
+        conditions.some(({ type, status }) => type === 'Accepted' && status === 'True') &&
+        !conditions.some(({ type, status }) => type === 'ResolvedRefs' && status === 'False'),
+    ),
+  )
+}

@@ -1,0 +1,56 @@
+// spec.http[].redirect -> RequestRedirect (research/virtualservice.md 1.2 and 10).
+// The three variants of derivePort write the same Location on Istio when scheme and port are left away.
+import type * as gateway from '../../apis/gateway.ts'
+import type * as istio from '../../apis/istio.ts'
+import type { Report } from '../report.ts'
+import { isHostname } from './hosts.ts'
+import type { PlannedPath } from './match.ts'
+
+const statusCodes = [301, 302, 303, 307, 308]
+
+/** The filter of a redirecting rule. The default of Istio is 301 and that of Gateway API 302, so the code is always said. */
+export function redirectFilter(
+  redirect: istio.HTTPRedirect,
+  path: PlannedPath,
+  field: string,
+  report: Report,
+): gateway.HTTPRouteFilter {
+  const { authority, scheme, derivePort, redirectCode } = redirect
+  const statusCode = redirectCode || 301
+  if (!statusCodes.includes(statusCode))
+    report('VS-REDIRECT-CODE', `${field}.redirectCode`, { statusCode: String(statusCode) })
+  const requestRedirect: gateway.HTTPRequestRedirectFilter = { statusCode }
+  if (scheme) requestRedirect.scheme = scheme.toLowerCase()
+  if (authority) Object.assign(requestRedirect, hostAndPort(authority, `${field}.authority`, report))
+  if (redirect.port) requestRedirect.port = redirect.port
+  if (derivePort === 'FROM_REQUEST_PORT' && scheme) report('VS-REDIRECT-PORT', `${field}.derivePort`)
+  const modifier = pathModifier(redirect, path, field, report)
+  if (modifier) requestRedirect.path = modifier
+  return { type: 'RequestRedirect', requestRedirect }
+}
+
+function hostAndPort(authority: string, field: string, report: Report): { hostname?: string; port?: number } {
+  const [, hostname = '', port] = /^(.*?)(?::([0-9]{1,5}))?$/.exec(authority) ?? []
+  if (!isHostname(hostname) || Number(port ?? 1) > 65535 || Number(port ?? 1) < 1) {
+    report('VS-REDIRECT-AUTHORITY', field, { authority: authority.slice(0, 60) })
+    return {}
+  }
+  return port ? { hostname: hostname.toLowerCase(), port: Number(port) } : { hostname: hostname.toLowerCase() }
+}
+
+function pathModifier(
+  { uri, prefixRewrite }: istio.HTTPRedirect,
+  path: PlannedPath,
+  field: string,
+  report: Report,
+): gateway.HTTPPathModifier | undefined {
+  if (uri) return { type: 'ReplaceFullPath', replaceFullPath: uri }
+  if (!prefixRewrite) return undefined
+  if (path.kind !== 'prefix') {
+    report('VS-REDIRECT-PREFIX', `${field}.prefixRewrite`)
+    return undefined
+  }
+  // Istio does not trim the slash of a redirect's replacement, as it does for rewrites.
+  const replacePrefixMatch = prefixRewrite.length > 1 ? prefixRewrite.replace(/\/$/, '') : prefixRewrite
+  return { type: 'ReplacePrefixMatch', replacePrefixMatch }
+}

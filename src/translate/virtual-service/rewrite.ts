@@ -1,0 +1,80 @@
+// spec.http[].rewrite -> URLRewrite, by the truth table of research/virtualservice.md 1.3.
+// Istio replaces the matched text, HTTPRoute the matched path elements; where the two part, somebody is told.
+import type * as gateway from '../../apis/gateway.ts'
+import type * as istio from '../../apis/istio.ts'
+import type { Report } from '../report.ts'
+import { isHostname } from './hosts.ts'
+import type { PlannedPath } from './match.ts'
+
+/**
+ * The filter for one match of an `http` entry; undefined when nothing is rewritten.
+ * ReplacePrefixMatch is valid only in a rule with exactly one PathPrefix match, so the caller makes a rule per match.
+ */
+export function rewriteFilter(
+  { authority, uri }: istio.HTTPRewrite,
+  path: PlannedPath,
+  field: string,
+  report: Report,
+): gateway.HTTPRouteFilter | undefined {
+  const urlRewrite: gateway.HTTPURLRewriteFilter = {}
+  if (authority) {
+    if (isHostname(authority)) urlRewrite.hostname = authority.toLowerCase()
+    else report('VS-REWRITE-AUTHORITY', `${field}.authority`)
+  }
+  const modifier = uri ? pathModifier(uri, path, `${field}.uri`, report) : undefined
+  if (modifier) urlRewrite.path = modifier
+  return urlRewrite.hostname || urlRewrite.path ? { type: 'URLRewrite', urlRewrite } : undefined
+}
+
+function pathModifier(
+  uri: string,
+  path: PlannedPath,
+  field: string,
+  report: Report,
+): gateway.HTTPPathModifier | undefined {
+  // Istio's prefix rewrite on an exact or regex match replaces the whole path.
+  if (path.kind !== 'prefix') return { type: 'ReplaceFullPath', replaceFullPath: uri }
+  if (uri === path.text) return undefined // Rewritten to itself, as Kubeflow's notebooks are: no filter.
+  return prefixModifier(path.text + path.suffix, uri + path.suffix, field, report)
+}
+
+/**
+ * A text prefix replaced by text, said with path elements. The two agree on every path below the prefix when both end
+ * alike; `/foo` -> `/` only loses a double slash, and anything else would hand the app another path.
+ */
+function prefixModifier(
+  prefix: string,
+  uri: string,
+  field: string,
+  report: Report,
+): gateway.HTTPPathModifier | undefined {
+  if (prefix === '') {
+    // Istio puts the replacement before the path; an HTTPRoute on `/` would put it in the place of the slash.
+    report('VS-REWRITE-PREFIX', field, { sample: '/bar', before: `${uri}/bar`, after: `${uri}bar` })
+    return undefined
+  }
+  const element = withoutSlash(prefix)
+  const replaced = withoutSlash(uri)
+  const before = `${uri}${`${element}/bar`.slice(prefix.length)}`
+  const after = `${replaced}/bar`
+  const sample = `${element}/bar`
+  // Istio leaves the prefix `/` a plain prefix and trims the replacement, so `/` -> `/x` comes out as it does today,
+  // and `/` -> `/x/` does not (istio/istio#54920).
+  if (prefix === '/') {
+    if (!uri.endsWith('/')) return { type: 'ReplacePrefixMatch', replacePrefixMatch: uri }
+    report('VS-REWRITE-PREFIX', field, { sample: '/bar', before: `${uri}bar`, after: `${replaced}bar` })
+    return undefined
+  }
+  if (before !== after) {
+    if (before.replace('//', '/') !== after) {
+      report('VS-REWRITE-PREFIX', field, { sample, before, after })
+      return undefined
+    }
+    report('VS-REWRITE-SLASH', field, { sample, before, after })
+  }
+  return { type: 'ReplacePrefixMatch', replacePrefixMatch: replaced || '/' }
+}
+
+function withoutSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path
+}
