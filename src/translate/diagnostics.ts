@@ -2,6 +2,7 @@
 import { authorizationPolicyDiagnostics } from './authorization-policy/diagnostics.ts'
 import { namespaceDiagnostics } from './namespace/diagnostics.ts'
 import { requestAuthenticationDiagnostics } from './request-authentication/diagnostics.ts'
+import { serviceDiagnostics } from './service/diagnostics.ts'
 import { virtualServiceDiagnostics } from './virtual-service/diagnostics.ts'
 
 /** `denial` refuses the object, `warning` tells the person who writes it, `note` is for reports. */
@@ -25,6 +26,7 @@ export const catalogue = {
   ...authorizationPolicyDiagnostics,
   ...requestAuthenticationDiagnostics,
   ...namespaceDiagnostics,
+  ...serviceDiagnostics,
 } as const satisfies Record<string, CatalogueEntry>
 
 export type DiagnosticCode = keyof typeof catalogue

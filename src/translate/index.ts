@@ -1,6 +1,10 @@
 // translate(): the one entry of the core, a table from kind to translator.
 import type { KubernetesObject } from '../apis/core.ts'
+import { translateAuthorizationPolicy } from './authorization-policy/index.ts'
 import { isCompanion } from './companion.ts'
+import { translateNamespace } from './namespace/index.ts'
+import { translateRequestAuthentication } from './request-authentication/index.ts'
+import { translateService } from './service/index.ts'
 import type { Settings } from './settings.ts'
 import type { ClusterSnapshot } from './snapshot.ts'
 import { leave, type Translate, type Translation } from './translation.ts'
@@ -8,6 +12,10 @@ import { translateVirtualService } from './virtual-service/index.ts'
 
 const translators = {
   'networking.istio.io/VirtualService': translateVirtualService,
+  'security.istio.io/AuthorizationPolicy': translateAuthorizationPolicy,
+  'security.istio.io/RequestAuthentication': translateRequestAuthentication,
+  '/Namespace': translateNamespace,
+  '/Service': translateService,
 }
 
 /** Whether translate() has a translator for the object's kind; every other kind passes through unchanged. */

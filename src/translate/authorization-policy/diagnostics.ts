@@ -79,6 +79,11 @@ export const authorizationPolicyDiagnostics = {
     since: '0.1.0',
     message: 'selects no known workload, so where it belongs is unknown and it is left as it is; check the selector',
   },
+  'AP-WORKLOAD-SIDECAR': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'selects {workload}, whose sidecar reads selectors only, so it stays as it is until the pod runs without',
+  },
   'AP-WORKLOAD-MIXED': {
     severity: 'denial',
     since: '0.1.0',

@@ -33,6 +33,11 @@ export const namespaceDiagnostics = {
     since: '0.1.0',
     message: 'waypoint {waypoint} was chosen by label, and the settings do not change it',
   },
+  'NS-WAYPOINT-PENDING': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'is not served by waypoint {waypoint} until {missing} is in place, so that nothing passes unchecked',
+  },
   'NS-INJECTION-REMOVED': {
     severity: 'note',
     since: '0.1.0',

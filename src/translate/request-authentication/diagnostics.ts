@@ -40,6 +40,11 @@ export const requestAuthenticationDiagnostics = {
     since: '0.1.0',
     message: 'selects no known workload, so where it belongs is unknown and it is left as it is; check the selector',
   },
+  'RA-WORKLOAD-SIDECAR': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'selects {workload}, whose sidecar reads selectors only, so it stays as it is until the pod runs without',
+  },
   'RA-WORKLOAD-MIXED': {
     severity: 'denial',
     since: '0.1.0',
