@@ -1,9 +1,9 @@
 // Policies on targets instead of selectors: what AuthorizationPolicy and RequestAuthentication share.
 import type * as istio from '../apis/istio.ts'
 import { isEqual } from './canonical.ts'
-import { companionMetadata, companionName, isCompanion } from './companion.ts'
+import { companionMetadata, companionName, isCompanion, nameOf } from './companion.ts'
 import type { Report } from './report.ts'
-import type { ByNamespace, ClusterSnapshot } from './snapshot.ts'
+import { type ByNamespace, byKey, type ClusterSnapshot } from './snapshot.ts'
 
 type Policy = istio.AuthorizationPolicy | istio.RequestAuthentication
 
@@ -44,21 +44,22 @@ export function isInPlace<P extends Policy>(companion: P, there: ByNamespace<P>,
   return object !== undefined && isCompanion(object) && isEqual(object.spec, companion.spec)
 }
 
-/** Says what is kept beside a policy, or that its place is taken. */
-export function reportKept<P extends Policy>(
-  { policy, purpose }: Kept<P>,
+/** Reports a companion whose place is taken by an object that is not ours: it is never taken over. */
+export function checkPlace<P extends Policy>(
+  { policy }: Kept<P>,
   kind: 'AP' | 'RA',
   there: ByNamespace<P>,
   report: Report,
 ): void {
-  const { namespace = 'default', name = '' } = policy.metadata
-  const object = there.get(namespace)?.get(name)
-  const key = `${namespace}/${name}`
-  if (object && !isCompanion(object)) report(`${kind}-COMPANION-FOREIGN`, 'metadata.name', { policy: key })
-  else report(`${kind}-COMPANION-KEPT`, 'spec', { policy: key, purpose })
+  const object = byKey(there, keyOf(policy))
+  if (object && !isCompanion(object)) report(`${kind}-COMPANION-FOREIGN`, 'metadata.name', { policy: keyOf(policy) })
 }
 
-/** The name, or while the API server has not made it yet, what it will begin with. */
-export function nameOf({ metadata }: Policy): string {
-  return metadata.name ?? metadata.generateName ?? ''
+/** Says what is kept beside a policy, and why. */
+export function reportKept<P extends Policy>({ policy, purpose }: Kept<P>, kind: 'AP' | 'RA', report: Report): void {
+  report(`${kind}-COMPANION-KEPT`, 'spec', { policy: keyOf(policy), purpose })
+}
+
+function keyOf({ metadata: { namespace = 'default', name = '' } }: Policy): string {
+  return `${namespace}/${name}`
 }

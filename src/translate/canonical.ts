@@ -15,6 +15,22 @@ export function isEqual(a: unknown, b: unknown): boolean {
 }
 
 /**
+ * Whether `stored` says all that `wanted` does: the API server adds the defaults of a CRD to what it stores.
+ * Lists have to be of one length, since a further item is more than a default.
+ */
+export function contains(stored: unknown, wanted: unknown): boolean {
+  if (wanted === undefined) return true
+  if (wanted === null || typeof wanted !== 'object') return stored === wanted
+  if (stored === null || typeof stored !== 'object' || Array.isArray(stored) !== Array.isArray(wanted)) return false
+  if (Array.isArray(wanted)) {
+    return (
+      Array.isArray(stored) && stored.length === wanted.length && wanted.every((item, i) => contains(stored[i], item))
+    )
+  }
+  return Object.entries(wanted).every(([key, field]) => contains((stored as Record<string, unknown>)[key], field))
+}
+
+/**
  * 16 hexadecimal digits that stand for a value (two FNV-1a runs of 32 bits with different seeds).
  * It recognises our own writing, it protects nothing: who forges it only misdescribes an object that is theirs.
  */
@@ -27,4 +43,18 @@ function fnv1a(text: string, seed: number): string {
   let hash = seed
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   return (hash >>> 0).toString(16).padStart(8, '0')
+}
+
+/** The value without fields that are null, which the API server and Istio read as not set; itself when there are none. */
+export function withoutNulls<T>(value: T): T {
+  if (value === null || typeof value !== 'object') return value
+  if (Array.isArray(value)) {
+    const items = value.map(withoutNulls)
+    return (items.every((item, i) => item === value[i]) ? value : items) as T
+  }
+  const fields = Object.entries(value).filter(([, field]) => field !== null)
+  const cleaned = fields.map(([key, field]) => [key, withoutNulls(field)] as const)
+  const isSame =
+    fields.length === Object.keys(value).length && cleaned.every(([, field], i) => field === fields[i]?.[1])
+  return isSame ? value : (Object.fromEntries(cleaned) as T)
 }

@@ -47,9 +47,14 @@ export function companionMetadata(
   }
 }
 
+/** The name, or while the API server has not made it yet, what it will begin with. */
+export function nameOf({ metadata }: KubernetesObject): string {
+  return metadata.name ?? metadata.generateName ?? ''
+}
+
 /** `VirtualService/team-a/jupyter`, or `Namespace/team-a`. */
-export function sourceKey({ kind, metadata }: KubernetesObject): string {
-  return [kind, metadata.namespace, metadata.name].filter(Boolean).join('/')
+export function sourceKey(source: KubernetesObject): string {
+  return [source.kind, source.metadata.namespace, nameOf(source)].filter(Boolean).join('/')
 }
 
 /** A DNS subdomain made of the parts; one over 253 characters is cut and keeps a digest of the whole. */

@@ -22,10 +22,10 @@ export function table<T>(fields: { [K in keyof Required<T>]: [Fate, Shape] }): T
 export const listOf = (shape: Shape): Shape => ({ list: shape })
 export const mapOf = (shape: Shape): Shape => ({ map: shape })
 
-/** The two codes that every kind has for input that its CRD would refuse. */
+/** The codes for input that the API server would refuse or prune. Without `unknown`, other fields are none of our business. */
 export interface ShapeCodes {
-  unknown: 'VS-FIELD-UNKNOWN' | 'AP-FIELD-UNKNOWN' | 'RA-FIELD-UNKNOWN'
-  type: 'VS-FIELD-TYPE' | 'AP-FIELD-TYPE' | 'RA-FIELD-TYPE'
+  unknown?: 'VS-FIELD-UNKNOWN' | 'AP-FIELD-UNKNOWN' | 'RA-FIELD-UNKNOWN'
+  type: 'VS-FIELD-TYPE' | 'AP-FIELD-TYPE' | 'RA-FIELD-TYPE' | 'NS-FIELD-TYPE' | 'SVC-FIELD-TYPE'
 }
 
 /**
@@ -49,7 +49,7 @@ export function inspect(value: unknown, shape: Shape, field: string, codes: Shap
     const here = field ? `${field}.${name}` : name
     const entry = Object.hasOwn(shape.fields, name) ? shape.fields[name] : undefined
     if (!entry) {
-      report(codes.unknown, here)
+      if (codes.unknown) report(codes.unknown, here)
       return true
     }
     const [fate, fieldShape] = entry

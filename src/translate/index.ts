@@ -1,26 +1,31 @@
 // translate(): the one entry of the core, a table from kind to translator.
 import type { KubernetesObject } from '../apis/core.ts'
 import { translateAuthorizationPolicy } from './authorization-policy/index.ts'
+import { withoutNulls } from './canonical.ts'
 import { isCompanion } from './companion.ts'
+import { inspect } from './fate.ts'
 import { translateNamespace } from './namespace/index.ts'
+import { createReport } from './report.ts'
 import { translateRequestAuthentication } from './request-authentication/index.ts'
 import { translateService } from './service/index.ts'
 import type { Settings } from './settings.ts'
-import type { ClusterSnapshot } from './snapshot.ts'
+import { metadataShape } from './shapes.ts'
+import { type ClusterSnapshot, kindKey } from './snapshot.ts'
 import { leave, type Translate, type Translation } from './translation.ts'
 import { translateVirtualService } from './virtual-service/index.ts'
 
-const translators = {
-  'networking.istio.io/VirtualService': translateVirtualService,
-  'security.istio.io/AuthorizationPolicy': translateAuthorizationPolicy,
-  'security.istio.io/RequestAuthentication': translateRequestAuthentication,
-  '/Namespace': translateNamespace,
-  '/Service': translateService,
-}
+/** Each kind with its translator and the code for metadata that is none. */
+const kinds = {
+  'VirtualService/networking.istio.io': [translateVirtualService, 'VS-FIELD-TYPE'],
+  'AuthorizationPolicy/security.istio.io': [translateAuthorizationPolicy, 'AP-FIELD-TYPE'],
+  'RequestAuthentication/security.istio.io': [translateRequestAuthentication, 'RA-FIELD-TYPE'],
+  'Namespace/': [translateNamespace, 'NS-FIELD-TYPE'],
+  'Service/': [translateService, 'SVC-FIELD-TYPE'],
+} as const
 
 /** Whether translate() has a translator for the object's kind; every other kind passes through unchanged. */
 export function isTranslated(object: KubernetesObject): boolean {
-  return translatorFor(object) !== undefined
+  return Object.hasOwn(kinds, kindKey(object))
 }
 
 /**
@@ -32,15 +37,15 @@ export function translate<K extends KubernetesObject>(
   cluster: ClusterSnapshot,
   settings: Settings,
 ): Translation<K> {
-  const translator = translatorFor(object)
-  return translator && !isCompanion(object) ? translator(object, cluster, settings) : leave(object)
-}
-
-/** The table is keyed by the very kind that the translator takes, which is more than the compiler can follow. */
-function translatorFor<K extends KubernetesObject>({ apiVersion, kind }: K): Translate<K> | undefined {
-  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
-  const key = `${group}/${kind}`
-  return Object.hasOwn(translators, key)
-    ? (translators[key as keyof typeof translators] as unknown as Translate<K>)
-    : undefined
+  const key = kindKey(object)
+  if (!Object.hasOwn(kinds, key)) return leave(object)
+  const [translator, type] = kinds[key as keyof typeof kinds]
+  const report = createReport(settings)
+  const cleaned = withoutNulls(object)
+  if (!inspect(cleaned.metadata, metadataShape, 'metadata', { type }, report)) return leave(object, report)
+  if (isCompanion(cleaned)) return leave(object)
+  // The table is keyed by the very kind that the translator takes, which is more than the compiler can follow.
+  const translation = (translator as unknown as Translate<K>)(cleaned, cluster, settings)
+  // What is left alone is left alone to the last null.
+  return translation.object === cleaned ? { ...translation, object } : translation
 }

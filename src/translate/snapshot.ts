@@ -2,7 +2,9 @@
 import type * as core from '../apis/core.ts'
 import type * as gateway from '../apis/gateway.ts'
 import type * as istio from '../apis/istio.ts'
+import { withoutNulls } from './canonical.ts'
 import { isRecord } from './fate.ts'
+import { isReadable } from './shapes.ts'
 
 /** Objects of one kind: namespace -> name -> object. */
 export type ByNamespace<T> = ReadonlyMap<string, ReadonlyMap<string, T>>
@@ -95,7 +97,8 @@ export function emptySnapshot(statuses: ClusterSnapshot['statuses'] = 'assumed')
 }
 
 /**
- * A snapshot of a list of objects. Objects of kinds that no translator reads, and objects without a name, are passed over.
+ * A snapshot of a list of objects. Objects of kinds that no translator reads, and objects whose fields have other types
+ * than their API gives them, are passed over.
  * A namespaced object without a namespace counts as in `default`, as kubectl would put it there.
  */
 export function snapshotOf(
@@ -108,9 +111,10 @@ export function snapshotOf(
 }
 
 /** Adds an object to the snapshot, or replaces the one of the same kind, namespace and name. */
-export function putObject(snapshot: MutableSnapshot, object: core.KubernetesObject): void {
+export function putObject(snapshot: MutableSnapshot, given: core.KubernetesObject): void {
+  const object = withoutNulls(given)
   const name = object.metadata?.name
-  if (typeof name !== 'string') return
+  if (typeof name !== 'string' || !isReadable(object, kindKey(object))) return
   if (object.kind === 'Namespace' && object.apiVersion === 'v1') snapshot.namespaces.set(name, object as core.Namespace)
   else if (object.kind === 'CustomResourceDefinition') readCapabilities(snapshot, object)
   const workload = workloadOf(object)
@@ -134,11 +138,15 @@ function put<T>(collection: Map<string, Map<string, T>>, namespace: string, name
   collection.set(namespace, inNamespace.set(name, item))
 }
 
-function collectionOf({ apiVersion, kind }: core.KubernetesObject): Exclude<Collection, 'workloads'> | undefined {
-  if (typeof apiVersion !== 'string') return undefined
-  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
-  const key = `${kind}/${group}`
+function collectionOf(object: core.KubernetesObject): Exclude<Collection, 'workloads'> | undefined {
+  const key = kindKey(object)
   return Object.hasOwn(collections, key) ? collections[key as keyof typeof collections] : undefined
+}
+
+/** `VirtualService/networking.istio.io`: the kind and its group, whatever the version. */
+export function kindKey({ apiVersion, kind }: core.KubernetesObject): string {
+  const slash = apiVersion.indexOf('/')
+  return `${kind}/${slash < 0 ? '' : apiVersion.slice(0, slash)}`
 }
 
 export function namespaceOf(object: core.KubernetesObject): string {
@@ -166,24 +174,25 @@ function workloadOf(object: core.KubernetesObject): Workload | undefined {
   const template = object.kind === 'Pod' ? (object as core.Pod) : podTemplateOf(object)
   if (!template) return undefined
   const namespace = namespaceOf(object)
-  const labels = isRecord(template.metadata?.labels) ? template.metadata.labels : {}
-  const annotations = isRecord(template.metadata?.annotations) ? template.metadata.annotations : {}
-  const containers = Array.isArray(template.spec?.containers) ? template.spec.containers : []
+  const { labels = {}, annotations = {} } = template.metadata ?? {}
+  const containers = template.spec?.containers ?? []
   return {
     namespace,
     name: `${object.kind}/${object.metadata.name}`,
     labels,
     serviceAccount: `${namespace}/${template.spec?.serviceAccountName || 'default'}`,
-    ports: containers.flatMap(container => (Array.isArray(container?.ports) ? container.ports : [])),
+    ports: containers.flatMap(({ ports = [] }) => ports),
     state: stateOf(labels, annotations, containers),
   }
 }
 
 function podTemplateOf(object: core.KubernetesObject): core.PodTemplateSpec | undefined {
   if (!templateKinds.includes(object.kind)) return undefined
-  const { spec } = object as { spec?: { template?: unknown; jobTemplate?: { spec?: { template?: unknown } } } }
+  const { spec } = object as {
+    spec?: { template?: core.PodTemplateSpec; jobTemplate?: { spec?: { template?: core.PodTemplateSpec } } }
+  }
   const template = object.kind === 'CronJob' ? spec?.jobTemplate?.spec?.template : spec?.template
-  return isRecord(template) ? (template as core.PodTemplateSpec) : undefined
+  return template ?? undefined
 }
 
 /**

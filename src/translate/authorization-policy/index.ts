@@ -2,8 +2,9 @@
 // its Services (research/policies.md 1.5, decision table A to E). Nothing is loosened, at the end or in between: a policy
 // leaves its selector only when the waypoint runs and the guard stands.
 import type * as istio from '../../apis/istio.ts'
-import { attached, isInPlace, nameOf, type Outcome as PolicyOutcome, reportKept, twin } from '../attachment.ts'
+import { attached, checkPlace, isInPlace, type Outcome as PolicyOutcome, reportKept, twin } from '../attachment.ts'
 import { isEqual } from '../canonical.ts'
+import { nameOf } from '../companion.ts'
 import { inspect } from '../fate.ts'
 import { namesGateway, withNewGateways } from '../identities.ts'
 import { modeFor } from '../mode.ts'
@@ -48,7 +49,9 @@ export function translateAuthorizationPolicy(
   const policy = rules === spec.rules ? original : { ...original, spec: { ...spec, ...(rules ? { rules } : {}) } }
   const target = resolveTarget({ ...original, spec }, 'AP', cluster, settings, report)
   const { policy: rewritten, kept } = outcomeFor(policy, target, { cluster, settings, report })
-  for (const each of kept) reportKept(each, 'AP', cluster.authorizationPolicies, report)
+  for (const each of kept) checkPlace(each, 'AP', cluster.authorizationPolicies, report)
+  if (report.untranslatable) return leave(original, report)
+  for (const each of kept) reportKept(each, 'AP', report)
   return conclude(
     original,
     rewritten,
@@ -138,8 +141,10 @@ function onServices(
   const { report } = context
   const labels = Object.entries(policy.spec.selector?.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`)
   const workload = labels.join(',').slice(0, 60)
-  const needsEnvoy = needsWaypoint(policy)
-  if (services.length === 0 && needsEnvoy) report('AP-SERVICE-NONE', 'spec.selector', { workload })
+  if (services.length === 0 && needsWaypoint(policy)) {
+    report('AP-SERVICE-NONE', 'spec.selector', { workload })
+    return { policy, kept: [] }
+  }
   if (services.length > 16 && waypoint) report('AP-TARGETS-LIMIT', 'spec.selector', { count: String(services.length) })
   return onApplications(policy, waypoint, serviceRefs(services), `Service ${services[0]?.metadata.name}`, context)
 }

@@ -6,7 +6,6 @@ import type * as gateway from '../../apis/gateway.ts'
 import { translateAuthorizationPolicy } from '../authorization-policy/index.ts'
 import { isEqual } from '../canonical.ts'
 import { companionMetadata, isCompanion } from '../companion.ts'
-import { isRecord } from '../fate.ts'
 import { modeFor } from '../mode.ts'
 import { restoreOriginal, withField } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
@@ -38,7 +37,6 @@ export function translateNamespace(
   const report = createReport(settings)
   const original = restoreOriginal(object)
   const { name = '', labels = {} } = original.metadata
-  if (!isLabels(labels, report)) return leave(original, report)
   const mode = labels[dataplaneModeLabel]
   const isSystem = name === settings.rootNamespace || systemNamespaces.includes(name)
   const modeField = `metadata.labels[${dataplaneModeLabel}]`
@@ -53,6 +51,7 @@ export function translateNamespace(
   }
   const sidecars = inNamespace(cluster.workloads, name).filter(({ state }) => state === 'sidecar').length
   if (sidecars > 0) report('NS-SIDECARS-RUNNING', 'metadata.labels', { count: String(sidecars) })
+  if (report.untranslatable) return leave(original, report)
 
   const captured = withoutInjection(withLabel(original, dataplaneModeLabel, rule.dataplaneMode), report)
   const { waypoint } = rule
@@ -63,12 +62,6 @@ export function translateNamespace(
     companions,
     report,
   )
-}
-
-function isLabels(labels: unknown, report: Report): boolean {
-  const isMap = isRecord(labels) && Object.values(labels).every(value => typeof value === 'string')
-  if (!isMap) report('NS-FIELD-TYPE', 'metadata.labels', { wanted: 'map of strings' })
-  return isMap
 }
 
 /** Both labels inject sidecars into new pods, and a pod with a sidecar is left out of ambient. */
@@ -102,7 +95,7 @@ function enrolled(
     report('NS-WAYPOINT-KEPT', `metadata.labels[${useWaypointLabel}]`, { waypoint: chosen })
     return namespace
   }
-  const missing = missingForEnrolment(name, waypoint, cluster, settings)
+  const missing = missingForEnrolment(namespace, waypoint, cluster, settings)
   if (missing) {
     report('NS-WAYPOINT-PENDING', 'metadata.labels', { waypoint: waypoint.name, missing })
     return namespace
@@ -115,12 +108,15 @@ function enrolled(
 
 /** What still has to be in place before traffic may pass the waypoint; undefined when nothing is missing. */
 function missingForEnrolment(
-  name: string,
+  namespace: Namespace,
   rule: WaypointRule,
-  cluster: ClusterSnapshot,
+  observed: ClusterSnapshot,
   settings: Settings,
 ): string | undefined {
-  if (cluster.statuses === 'assumed') return undefined
+  if (observed.statuses === 'assumed') return undefined
+  const { name = '' } = namespace.metadata
+  // The policies are judged as they will be once the Namespace is stored like this.
+  const cluster = { ...observed, namespaces: new Map(observed.namespaces).set(name, namespace) }
   const waypoint = waypointAt(rule.namespace ?? name, rule.name, cluster)
   if (!waypoint.isProgrammed) return `Gateway ${waypoint.namespace}/${waypoint.name}`
   const policies = inNamespace(cluster.authorizationPolicies, name).filter(policy => !isCompanion(policy))

@@ -2,7 +2,8 @@
 // (research/policies.md, section 2). It refuses bad tokens and admits nobody, so it needs no guard; but a policy that
 // asks for a token must not stand where none is checked.
 import type * as istio from '../../apis/istio.ts'
-import { attached, nameOf, type Outcome as PolicyOutcome, reportKept, twin } from '../attachment.ts'
+import { attached, checkPlace, type Outcome as PolicyOutcome, reportKept, twin } from '../attachment.ts'
+import { nameOf } from '../companion.ts'
 import { inspect } from '../fate.ts'
 import { modeFor } from '../mode.ts'
 import { restoreOriginal } from '../original.ts'
@@ -30,7 +31,9 @@ export function translateRequestAuthentication(
   const policy = { ...original, spec }
   const target = resolveTarget(policy, 'RA', cluster, settings, report)
   const { policy: rewritten, kept } = outcomeFor(policy, target, report)
-  for (const each of kept) reportKept(each, 'RA', cluster.requestAuthentications, report)
+  for (const each of kept) checkPlace(each, 'RA', cluster.requestAuthentications, report)
+  if (report.untranslatable) return leave(original, report)
+  for (const each of kept) reportKept(each, 'RA', report)
   return conclude(
     original,
     rewritten === policy ? original : rewritten,

@@ -169,7 +169,7 @@ export const virtualServiceDiagnostics = {
   'VS-ORDER-INVERTED': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'HTTPRoute prefers this to {earlier}: {sample} would go elsewhere; put the more specific match first',
+    message: 'as HTTPRoute this would answer {sample}, where {other} does today; give that request a match of its own',
   },
   'VS-ORDER-OVERLAP': {
     severity: 'denial',

@@ -49,7 +49,9 @@ function modifier(
 }
 
 function headerList(headers: Record<string, string>, field: string, report: Report): gateway.HTTPHeader[] {
-  return Object.entries(headers).map(([name, value], i) => {
+  const names = Object.keys(headers).sort()
+  return names.map((name, i) => {
+    const value = headers[name] ?? ''
     const isStorable = headerName.test(name) && name.length <= 256 && value.length <= 4096 && i < 16
     if (!isStorable || value === '' || controlCharacters.test(value))
       report('VS-HEADERS', `${field}[${name}]`, { name: shown(name) })

@@ -1,15 +1,15 @@
 // VirtualService -> HTTPRoute beside it, and the VirtualService parked (docs/mapping.md has a row per field).
 // Either the whole VirtualService is translated or nothing of it: a route that lacks a rule answers for another.
-import type { KubernetesObject } from '../../apis/core.ts'
+import type { KubernetesObject, ObjectMeta } from '../../apis/core.ts'
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
-import { companionMetadata, companionName, isCompanion } from '../companion.ts'
+import { companionMetadata, companionName, isCompanion, nameOf } from '../companion.ts'
 import { inspect } from '../fate.ts'
 import { modeFor } from '../mode.ts'
 import { restoreOriginal } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
-import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
+import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
 import { hostnamesFor } from './hosts.ts'
@@ -43,7 +43,9 @@ export function translateVirtualService(
   const rules = rulesOf(planned.filter(rule => alive.some(({ match }) => match === rule.match)))
   checkLimits(rules, report)
   const routes = rules.length > 0 ? httpRoutes(original, parents, rules, settings, report) : []
-  for (const route of routes) reportCompanion(route, cluster, report)
+  for (const route of routes) checkPlace(route, cluster, report)
+  if (report.untranslatable) return leave(original, report)
+  for (const { metadata } of routes) report('VS-COMPANION-KEPT', 'spec', { route: keyOf(metadata) })
   return conclude(original, park(original, routes, cluster, settings, report), routes, report)
 }
 
@@ -106,7 +108,7 @@ function httpRoutes(
     return {
       apiVersion: 'gateway.networking.k8s.io/v1',
       kind: 'HTTPRoute',
-      metadata: companionMetadata(virtualService, companionName(virtualService.metadata.name ?? '', ...suffix)),
+      metadata: companionMetadata(virtualService, companionName(nameOf(virtualService), ...suffix)),
       spec: {
         parentRefs: parents.map(({ parentRef }) => parentRef),
         ...(hostnames ? { hostnames } : {}),
@@ -116,9 +118,12 @@ function httpRoutes(
   })
 }
 
-function reportCompanion({ metadata }: KubernetesObject, cluster: ClusterSnapshot, report: Report): void {
-  const route = `${metadata.namespace ?? 'default'}/${metadata.name}`
-  const there = cluster.httpRoutes.get(metadata.namespace ?? 'default')?.get(metadata.name ?? '')
-  if (there && !isCompanion(there)) report('VS-COMPANION-FOREIGN', 'metadata.name', { route })
-  else report('VS-COMPANION-KEPT', 'spec', { route })
+/** Reports an HTTPRoute of the same name that is not ours: it is never taken over. */
+function checkPlace({ metadata }: KubernetesObject, cluster: ClusterSnapshot, report: Report): void {
+  const there = byKey(cluster.httpRoutes, keyOf(metadata))
+  if (there && !isCompanion(there)) report('VS-COMPANION-FOREIGN', 'metadata.name', { route: keyOf(metadata) })
+}
+
+function keyOf({ namespace = 'default', name = '' }: ObjectMeta): string {
+  return `${namespace}/${name}`
 }

@@ -22,7 +22,8 @@ export interface Entry {
 export function withoutDead(entries: Entry[], report: Report): Entry[] {
   const alive: Entry[] = []
   for (const entry of entries) {
-    const earlier = alive.find(other => covers(other.match, entry.match))
+    // What one match was planned into, for a path override or an alternation, does not stand in its own way.
+    const earlier = alive.find(other => other.field !== entry.field && covers(other.match, entry.match))
     if (earlier) report('VS-ORDER-DEAD', entry.field, { earlier: earlier.field })
     else alive.push(entry)
   }
@@ -36,8 +37,10 @@ export function checkOrder(entries: Entry[], report: Report): void {
       if (isEqualAction(earlier, later)) continue
       const sample = contested(earlier, later, 'earlier')
       if (!sample) continue
-      if (sample.isRegex) report('VS-ORDER-REGEX', earlier.field, { other: later.field, sample: sample.path })
-      else report('VS-ORDER-INVERTED', later.field, { earlier: earlier.field, sample: sample.path })
+      const { path, isRegex, isFirstPreferred } = sample
+      const [taking, losing] = isFirstPreferred ? [earlier, later] : [later, earlier]
+      if (isRegex) report('VS-ORDER-REGEX', losing.field, { other: taking.field, sample: path })
+      else report('VS-ORDER-INVERTED', taking.field, { other: losing.field, sample: path })
     }
   }
 }
@@ -78,6 +81,8 @@ function byName({ owner }: Entry): string {
 interface Sample {
   path: string
   isRegex: boolean
+  /** Whether the first of the two would answer it as an HTTPRoute. */
+  isFirstPreferred: boolean
 }
 
 /**
@@ -97,7 +102,7 @@ function contested(first: Entry, second: Entry, known: 'earlier' | 'unknown'): S
     const [winner, loser] = before === 'a' ? [a, b] : before === 'b' ? [b, a] : [undefined, undefined]
     if (winner && !matchesElements(winner.path, path)) continue
     if (loser && winner && isCatchAll(winner) && !matchesText(loser.path, path)) continue
-    return { path, isRegex: false }
+    return { path, isRegex: false, isFirstPreferred: after === 'a' }
   }
   return undefined
 }
@@ -110,7 +115,7 @@ function contestedRegex(a: PlannedMatch, b: PlannedMatch, known: 'earlier' | 'un
   const other = a.path.kind === 'regex' ? b : a
   const isSecondPreferred = rankOrder(a, b, known) !== 'earlier'
   if (!isSecondPreferred && !isCatchAll(b)) return undefined
-  return { path: other.path.kind === 'regex' ? '/' : other.path.text || '/', isRegex: true }
+  return { path: other.path.kind === 'regex' ? '/' : other.path.text || '/', isRegex: true, isFirstPreferred: false }
 }
 
 type Order = 'earlier' | 'later' | 'unknown'

@@ -2,7 +2,7 @@
 // (design.md section 2, fact 6). Never done before the route is accepted, never to a policy.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
-import { isEqual } from '../canonical.ts'
+import { contains } from '../canonical.ts'
 import { isCompanion, revisionLabel } from '../companion.ts'
 import { withField } from '../original.ts'
 import type { Report } from '../report.ts'
@@ -33,7 +33,7 @@ export function park(
 function isServing(route: gateway.HTTPRoute, cluster: ClusterSnapshot): boolean {
   if (cluster.statuses === 'assumed') return true
   const observed = cluster.httpRoutes.get(route.metadata.namespace ?? '')?.get(route.metadata.name ?? '')
-  if (!observed || !isCompanion(observed) || !isEqual(observed.spec, route.spec)) return false
+  if (!observed || !isCompanion(observed) || !contains(observed.spec, route.spec)) return false
   const { parents = [] } = observed.status ?? {}
   return (route.spec.parentRefs ?? []).every(parentRef =>
     parents.some(

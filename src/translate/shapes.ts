@@ -1,0 +1,79 @@
+// The types of what is read beside the four kinds: metadata, and the other objects of a snapshot. The API server vouches
+// for them; files do not. Fields that are not named here are not read.
+import { inspect, listOf, mapOf, type Shape, type Table } from './fate.ts'
+import { createReport } from './report.ts'
+
+const read = (fields: Record<string, Shape>): Table => ({
+  fields: Object.fromEntries(Object.entries(fields).map(([name, shape]) => [name, ['translated', shape]])),
+})
+const strings = listOf('string')
+const labels = mapOf('string')
+
+export const metadataShape = read({
+  name: 'string',
+  generateName: 'string',
+  namespace: 'string',
+  labels,
+  annotations: labels,
+  ownerReferences: listOf(read({ apiVersion: 'string', kind: 'string', name: 'string', uid: 'string' })),
+  creationTimestamp: 'string',
+  uid: 'string',
+})
+
+const portNumber: Shape = 'integer'
+const conditions = listOf(read({ type: 'string', status: 'string' }))
+const parentRef = read({ name: 'string', namespace: 'string', sectionName: 'string' })
+
+const podSpec = read({
+  serviceAccountName: 'string',
+  containers: listOf(read({ name: 'string', ports: listOf(read({ name: 'string', containerPort: portNumber })) })),
+})
+const podTemplate = read({ metadata: read({ labels, annotations: labels }), spec: podSpec })
+const workload = read({
+  spec: read({ template: podTemplate, jobTemplate: read({ spec: read({ template: podTemplate }) }) }),
+})
+
+/** What is read of an object, by kind and group; kinds that are not named are not read, or carry their own fates. */
+const shapes: Record<string, Shape> = {
+  'Service/': read({
+    spec: read({
+      type: 'string',
+      clusterIP: 'string',
+      selector: labels,
+      ports: listOf(read({ name: 'string', port: portNumber, targetPort: 'any' })),
+    }),
+  }),
+  'Pod/': read({ spec: podSpec }),
+  'Deployment/apps': workload,
+  'StatefulSet/apps': workload,
+  'DaemonSet/apps': workload,
+  'ReplicaSet/apps': workload,
+  'Job/batch': workload,
+  'CronJob/batch': workload,
+  'Gateway/networking.istio.io': read({
+    spec: read({ servers: listOf(read({ hosts: strings, tls: read({ httpsRedirect: 'boolean' }) })) }),
+  }),
+  'Gateway/gateway.networking.k8s.io': read({
+    spec: read({ gatewayClassName: 'string', listeners: listOf(read({ name: 'string', hostname: 'string' })) }),
+    status: read({ addresses: listOf('any'), conditions }),
+  }),
+  'HTTPRoute/gateway.networking.k8s.io': read({
+    status: read({ parents: listOf(read({ parentRef, conditions })) }),
+  }),
+  'ReferenceGrant/gateway.networking.k8s.io': read({
+    spec: read({
+      from: listOf(read({ kind: 'string', namespace: 'string' })),
+      to: listOf(read({ kind: 'string', name: 'string' })),
+    }),
+  }),
+}
+
+const silent = createReport({ severities: {} })
+
+/** Whether what a snapshot reads of an object has the types that its API gives it. */
+export function isReadable(object: unknown, key: string): boolean {
+  const shape = Object.hasOwn(shapes, key) ? shapes[key] : undefined
+  const codes = { type: 'SVC-FIELD-TYPE' } as const
+  const metadata = read({ metadata: metadataShape })
+  return inspect(object, metadata, '', codes, silent) && (!shape || inspect(object, shape, '', codes, silent))
+}
