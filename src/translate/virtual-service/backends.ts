@@ -35,14 +35,20 @@ export function backendRefs(
     const service = serviceRef(destination.destination ?? {}, `${here}.destination`, surroundings, report)
     if (!service) return []
     const { filters, hostname } = headerFilters(headers, `${here}.headers`, report)
-    // A destination has no URLRewrite of its own; setting the header Host does the same on Istio (`isAuthorityHeader`).
-    const all = hostname ? [hostFilter(hostname), ...filters] : filters
+    const all = hostname ? settingHost(filters, hostname) : filters
     return [{ ...service, ...(isShared ? { weight } : {}), ...(all.length > 0 ? { filters: all } : {}) }]
   })
 }
 
-function hostFilter(hostname: string): gateway.HTTPRouteFilter {
-  return { type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'Host', value: hostname }] } }
+/**
+ * A destination has no URLRewrite of its own; setting the header Host does the same on Istio (`isAuthorityHeader`).
+ * It joins the modifier that is there, since the CRD takes one of each kind.
+ */
+function settingHost(filters: gateway.HTTPRouteFilter[], value: string): gateway.HTTPRouteFilter[] {
+  const modifier = filters.find(filter => filter.type === 'RequestHeaderModifier')?.requestHeaderModifier ?? {}
+  const set = [{ name: 'Host', value }, ...(modifier.set ?? [])]
+  const others = filters.filter(({ type }) => type !== 'RequestHeaderModifier')
+  return [{ type: 'RequestHeaderModifier', requestHeaderModifier: { ...modifier, set } }, ...others]
 }
 
 function serviceRef(

@@ -1,0 +1,71 @@
+// sidestep's own webhook server for the tests: as `sidestep serve --snapshot` runs it, in this process.
+import type { AddressInfo } from 'node:net'
+import { pino } from 'pino'
+import type { KubernetesObject } from '../../src/apis/core.ts'
+import { selfSignedCertificate } from '../../src/server/certificates.ts'
+import { createMetrics } from '../../src/server/metrics.ts'
+import { buildServer } from '../../src/server/server.ts'
+import { profiles } from '../../src/translate/profiles.ts'
+import { emptySnapshot, putObject } from '../../src/translate/snapshot.ts'
+import type { Webhooks } from '../control-plane/webhooks.ts'
+
+export interface Admission extends Webhooks {
+  /** Shows an object to sidestep, as a watch would. */
+  put(object: KubernetesObject): void
+  close(): Promise<void>
+}
+
+const surroundings: KubernetesObject[] = [
+  {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'team-a', labels: { 'app.kubernetes.io/part-of': 'kubeflow-profile' } },
+  },
+  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kubeflow' } },
+  {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'team-a' },
+    spec: { selector: { app: 'web' } },
+  },
+  ...['ml-pipeline', 'web'].flatMap(app => [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: app, namespace: 'kubeflow' },
+      spec: { selector: { app }, ports: [{ port: 80 }] },
+    },
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: app, namespace: 'kubeflow' },
+      spec: { template: { metadata: { labels: { app } }, spec: { containers: [{ name: 'main' }] } } },
+    },
+  ]),
+]
+
+/** The webhook server on a free port, with a small Kubeflow in its snapshot, where all that sidestep keeps is in place. */
+export async function startAdmission(objects: KubernetesObject[] = []): Promise<Admission> {
+  const cluster = emptySnapshot('assumed')
+  for (const object of [...surroundings, ...objects]) putObject(cluster, object)
+  const certificate = await selfSignedCertificate({ names: ['127.0.0.1', 'localhost'] })
+  const metrics = createMetrics()
+  const server = buildServer({
+    cluster,
+    settings: profiles.kubeflow,
+    logger: pino({ level: 'silent' }),
+    tls: certificate,
+    metrics,
+  })
+  await server.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = server.server.address() as AddressInfo
+  return {
+    url: `https://127.0.0.1:${port}`,
+    caBundle: certificate.ca,
+    put: object => putObject(cluster, object),
+    async close() {
+      await server.close()
+      metrics.close()
+    },
+  }
+}
