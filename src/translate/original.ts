@@ -2,18 +2,22 @@
 // sidestep stored, or a mixture, since every applier merges its own fields into ours (design.md section 2, facts 3 and 4).
 // The annotation keeps, per field, what stood there and a digest of what was written; a field that still has that digest
 // is ours and goes back, every other field is the user's word. This makes every translation a fixed point.
-import type { KubernetesObject } from '../apis/core.ts'
+import type { KubernetesObject, ManagedFieldsEntry } from '../apis/core.ts'
 import { canonicalJson, digest, isEqual } from './canonical.ts'
 import { isRecord } from './fate.ts'
 
 export const originalAnnotation = 'sidestep.dev/original'
 const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration'
 
-/** The fields that some translator rewrites in place. Anything else is never touched, and never restored. */
-const rewritable: readonly (readonly string[])[] = [
-  ['spec', 'selector'],
-  ['spec', 'targetRef'],
-  ['spec', 'targetRefs'],
+type Path = readonly string[]
+
+/** Where a policy applies: one decision in three fields, of which the CRD takes one. */
+const selector: Path = ['spec', 'selector']
+const targetRef: Path = ['spec', 'targetRef']
+const targetRefs: Path = ['spec', 'targetRefs']
+
+/** The other fields that some translator rewrites in place. Anything else is never touched, and never restored. */
+const single: readonly Path[] = [
   ['spec', 'rules'],
   ['metadata', 'labels', 'istio-injection'],
   ['metadata', 'labels', 'istio.io/rev'],
@@ -22,6 +26,7 @@ const rewritable: readonly (readonly string[])[] = [
   ['metadata', 'labels', 'istio.io/use-waypoint-namespace'],
   ['metadata', 'labels', 'istio.io/ingress-use-waypoint'],
 ]
+const rewritable = [selector, targetRef, targetRefs, ...single]
 
 /** One rewritten field: what stood there (absent: nothing) and the digest of what was written (absent: removed). */
 interface Rewritten {
@@ -35,17 +40,45 @@ interface Rewritten {
  */
 export function restoreOriginal<K extends KubernetesObject>(object: K): K {
   const rewrites = readRewrites(object)
-  let original: K = withField(object, ['metadata', 'annotations', originalAnnotation], undefined)
-  for (const path of rewritable) {
-    const rewritten = rewrites[pathKey(path)]
-    if (!rewritten) continue
-    const now = fieldAt(object, path)
-    const isOurs = now === undefined ? rewritten.wrote === undefined : rewritten.wrote === digest(now)
-    if (!isOurs) continue
-    const was = now === undefined && isGivenUp(object, path) ? undefined : rewritten.was
-    original = withField(original, path, was)
+  const bare: K = withField(object, ['metadata', 'annotations', originalAnnotation], undefined)
+  return single.reduce(
+    (original, path) => {
+      const rewritten = rewrites[pathKey(path)]
+      if (!rewritten || !isOurs(object, path, rewritten)) return original
+      const isGivenUp = fieldAt(object, path) === undefined && !isMeant(object, path)
+      return withField(original, path, isGivenUp ? undefined : rewritten.was)
+    },
+    restoreTarget(bare, object, rewrites),
+  )
+}
+
+/**
+ * selector and targetRefs judged together (measured: test/e2e/managed-fields.test.ts, docs/decisions/0002-selector.md):
+ * a selector that arrives is the user's, and our targetRefs beside it go; targetRefs that are not ours, or that the user
+ * has made theirs, are the user's word; otherwise the selector comes back, unless the user has given it up.
+ */
+function restoreTarget<K extends KubernetesObject>(original: K, object: K, rewrites: Record<string, Rewritten>): K {
+  const rewritten = rewrites[pathKey(targetRefs)]
+  const refs = fieldAt(object, targetRefs)
+  const areOurs = rewritten !== undefined && isOurs(object, targetRefs, rewritten)
+  if (fieldAt(object, selector) !== undefined) {
+    // Without the annotation, targetRefs that nobody has set can only have been ours.
+    const areNobodys = refs !== undefined && hasManagers(object) && !isClaimed(object, targetRefs)
+    return areOurs || areNobodys ? withField(original, targetRefs, undefined) : original
   }
-  return original
+  if (refs !== undefined && (!areOurs || isClaimed(object, targetRefs))) return original
+  const restored = [targetRef, targetRefs].reduce((target, path) => {
+    const was = rewrites[pathKey(path)]
+    return was ? withField(target, path, was.was) : target
+  }, original)
+  const removed = rewrites[pathKey(selector)]
+  return removed && isMeant(object, selector) ? withField(restored, selector, removed.was) : restored
+}
+
+/** Whether a field is still what sidestep made of it. */
+function isOurs(object: KubernetesObject, path: Path, { wrote }: Rewritten): boolean {
+  const now = fieldAt(object, path)
+  return now === undefined ? wrote === undefined : wrote === digest(now)
 }
 
 /** The rewritten object with the annotation that says how to undo it; without one when nothing was rewritten. */
@@ -69,7 +102,7 @@ export function recordOriginal<K extends KubernetesObject>(original: K, rewritte
 }
 
 /** A copy with one field set, or removed when the value is undefined; maps that this empties are removed as well. */
-export function withField<T>(object: T, [name, ...rest]: readonly string[], value: unknown): T {
+export function withField<T>(object: T, [name, ...rest]: Path, value: unknown): T {
   if (name === undefined) return value as T
   const fields: Record<string, unknown> = isRecord(object) ? object : {}
   const before = Object.hasOwn(fields, name) ? fields[name] : undefined
@@ -97,31 +130,49 @@ function readRewrites(object: KubernetesObject): Record<string, Rewritten> {
   }
 }
 
-export function fieldAt(object: unknown, path: readonly string[]): unknown {
+export function fieldAt(object: unknown, path: Path): unknown {
   let here = object
   for (const name of path) here = isRecord(here) && Object.hasOwn(here, name) ? here[name] : undefined
   return here ?? undefined
 }
 
-/**
- * Whether the user once set a field that sidestep removed, and no longer does. Admission removes it from the object, not
- * from the record of who set it: kubectl's last-applied annotation, and managedFields for everybody else.
- */
-function isGivenUp(object: KubernetesObject, path: readonly string[]): boolean {
-  const lastApplied = object.metadata.annotations?.[lastAppliedAnnotation]
-  if (typeof lastApplied === 'string') {
-    try {
-      return fieldAt(JSON.parse(lastApplied), path) === undefined
-    } catch {
-      return false
-    }
-  }
-  const managers = object.metadata.managedFields
-  if (!Array.isArray(managers) || managers.length === 0) return false
-  const key = path.map(name => `f:${name}`)
-  return !managers.some(manager => fieldAt(manager?.fieldsV1, key) !== undefined)
+/** Whether a field that sidestep removed is one that the user still sets, as far as anybody has written that down. */
+function isMeant(object: KubernetesObject, path: Path): boolean {
+  const isRecorded = hasManagers(object) || lastApplied(object) !== undefined
+  return !isRecorded || isClaimed(object, path)
 }
 
-function pathKey(path: readonly string[]): string {
+/**
+ * Whether somebody sets a field. managedFields are computed before admission, so whoever sets what we remove stays its
+ * owner; only `kubectl apply` cannot give up there what is not there, and says in its own annotation what it applied.
+ */
+function isClaimed(object: KubernetesObject, path: Path): boolean {
+  if (fieldAt(lastApplied(object), path) !== undefined) return true
+  const key = path.map(name => `f:${name}`)
+  const annotation = ['f:metadata', 'f:annotations', `f:${lastAppliedAnnotation}`]
+  return managersOf(object).some(
+    ({ fieldsV1 }) => fieldAt(fieldsV1, key) !== undefined && fieldAt(fieldsV1, annotation) === undefined,
+  )
+}
+
+function hasManagers(object: KubernetesObject): boolean {
+  return managersOf(object).length > 0
+}
+
+function managersOf({ metadata: { managedFields } }: KubernetesObject): ManagedFieldsEntry[] {
+  return Array.isArray(managedFields) ? managedFields.filter(isRecord) : []
+}
+
+function lastApplied({ metadata: { annotations } }: KubernetesObject): unknown {
+  const text = annotations?.[lastAppliedAnnotation]
+  if (typeof text !== 'string') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function pathKey(path: Path): string {
   return path.join('/')
 }

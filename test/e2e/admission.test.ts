@@ -135,6 +135,7 @@ t.test('the webhooks on a real API server', async t => {
 
   for (const each of cases) await t.test(each.written.kind, t => lifeOf(t, controlPlane, admission, each))
   await t.test('a selector that its user has dropped', t => droppedSelector(t, controlPlane))
+  await t.test('targetRefs that their user takes over', t => adoptedTargets(t, controlPlane))
   await t.test('the same object in every version of its API', t => versions(t, controlPlane))
   await t.test('metadata of a refused object can still be changed', t => ratchet(t, controlPlane, admission))
 })
@@ -202,6 +203,35 @@ async function droppedSelector(t: Test, controlPlane: ControlPlane) {
     await write({ selector: { matchLabels: { app: 'web' } }, rules })
     t.strictSame(await targets(), ['Service/web'], 'with it again, on the Service again')
   }
+}
+
+/** Two everyday edits that must not be taken for a dropped selector, which would widen the policy to its namespace. */
+async function adoptedTargets(t: Test, controlPlane: ControlPlane) {
+  const resource = 'authorizationpolicies.security.istio.io'
+  const rules = [{ when: [{ key: 'request.headers[x-user]', values: ['ada'] }] }]
+  const selector = { matchLabels: { app: 'web' } }
+  const targetRefs = [{ group: '', kind: 'Service', name: 'web' }]
+  const targets = async (name: string) => (await controlPlane.get(resource, name, 'team-a')).spec.targetRefs
+  for (const serverSide of [false, true]) {
+    const metadata = { name: `adopting-${serverSide ? 'server' : 'client'}`, namespace: 'team-a' }
+    const write = (spec: object) => controlPlane.apply({ ...pipeline, metadata, spec }, { serverSide })
+    await write({ selector, rules })
+    await write({ targetRefs, rules })
+    t.strictSame(await targets(metadata.name), targetRefs, 'targetRefs that its user has taken over stay')
+  }
+  const metadata = { name: 'created', namespace: 'team-a' }
+  const created = JSON.stringify({ ...pipeline, metadata, spec: { selector, rules } })
+  t.equal((await controlPlane.kubectl(['create', '-f', '-'], { stdin: created })).code, 0)
+  await controlPlane.apply({
+    apiVersion: pipeline.apiVersion,
+    kind: pipeline.kind,
+    metadata: { ...metadata, labels: { team: 'a' } },
+  })
+  t.strictSame(
+    await targets('created'),
+    targetRefs,
+    'an apply of labels only does not give up the selector of its creator',
+  )
 }
 
 async function versions(t: Test, controlPlane: ControlPlane) {

@@ -15,34 +15,28 @@ export interface Admission extends Webhooks {
   close(): Promise<void>
 }
 
-const surroundings: KubernetesObject[] = [
+/** A small Kubeflow, as YAML would say it. */
+const surroundings = [
   {
     apiVersion: 'v1',
     kind: 'Namespace',
     metadata: { name: 'team-a', labels: { 'app.kubernetes.io/part-of': 'kubeflow-profile' } },
   },
   { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kubeflow' } },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 'web', namespace: 'team-a' },
-    spec: { selector: { app: 'web' } },
-  },
-  ...['ml-pipeline', 'web'].flatMap(app => [
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: app, namespace: 'kubeflow' },
-      spec: { selector: { app }, ports: [{ port: 80 }] },
-    },
-    {
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: { name: app, namespace: 'kubeflow' },
-      spec: { template: { metadata: { labels: { app } }, spec: { containers: [{ name: 'main' }] } } },
-    },
-  ]),
+  service('web', 'team-a'),
+  service('ml-pipeline', 'kubeflow'),
+  deployment('ml-pipeline', 'kubeflow'),
 ]
+
+function service(app: string, namespace: string): KubernetesObject {
+  const spec = { selector: { app }, ports: [{ port: 80 }] }
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name: app, namespace }, spec } as KubernetesObject
+}
+
+function deployment(app: string, namespace: string): KubernetesObject {
+  const spec = { template: { metadata: { labels: { app } }, spec: { containers: [{ name: 'main' }] } } }
+  return { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: app, namespace }, spec } as KubernetesObject
+}
 
 /** The webhook server on a free port, with a small Kubeflow in its snapshot, where all that sidestep keeps is in place. */
 export async function startAdmission(objects: KubernetesObject[] = []): Promise<Admission> {

@@ -36,7 +36,8 @@ export const namespaceDiagnostics = {
   'NS-WAYPOINT-PENDING': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'is not served by waypoint {waypoint} until {missing} is in place, so that nothing passes unchecked',
+    message:
+      'waypoint {waypoint} serves it only once {missing} is in place, so that nothing passes unchecked; nothing to do',
   },
   'NS-INJECTION-REMOVED': {
     severity: 'note',

@@ -97,7 +97,10 @@ function enrolled(
   }
   const missing = missingForEnrolment(namespace, waypoint, cluster, settings)
   if (missing) {
-    report('NS-WAYPOINT-PENDING', 'metadata.labels', { waypoint: waypoint.name, missing })
+    report('NS-WAYPOINT-PENDING', 'metadata.labels', {
+      waypoint: `${waypoint.namespace ?? name}/${waypoint.name}`,
+      missing,
+    })
     return namespace
   }
   let served = withLabel(namespace, useWaypointLabel, waypoint.name)

@@ -1,0 +1,163 @@
+// The webhook's HTTPS server: decodes a review, asks admission.ts, encodes the answer, logs and counts it.
+import underPressure from '@fastify/under-pressure'
+import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyReply, LogController } from 'fastify'
+import type { AdmissionRequest, AdmissionResponse, AdmissionReview } from '../apis/admission.ts'
+import type { KubernetesObject } from '../apis/core.ts'
+import type { Settings } from '../translate/settings.ts'
+import type { ClusterSnapshot } from '../translate/snapshot.ts'
+import type { Translate } from '../translate/translation.ts'
+import { decide, type Webhook } from './admission.ts'
+import type { Certificate } from './certificates.ts'
+import type { Metrics } from './metrics.ts'
+import { readReview, readTimeout } from './review.ts'
+
+export interface ServerOptions {
+  cluster: ClusterSnapshot
+  settings: Settings
+  logger: FastifyBaseLogger
+  tls: Pick<Certificate, 'cert' | 'key'>
+  metrics: Metrics
+  /** What of the cluster is not read yet. Until it is, nothing is judged: half a cluster gives wrong answers. */
+  unread?: () => readonly string[]
+  /** The core, unless a test wants another. */
+  translate?: Translate<KubernetesObject>
+  limits?: { bodyBytes?: number; eventLoopDelayMilliseconds?: number }
+}
+
+// An API request has 3 MiB at most, and a review of an update holds the object twice (controller-runtime has 7 MiB too).
+const defaultBodyBytes = 7 * 1024 * 1024
+// Above this the API server would rather hear 503 at once than wait for its timeout.
+const defaultEventLoopDelayMilliseconds = 500
+
+/** The server for POST /mutate and POST /validate. Building it opens no port. */
+export function buildServer(options: ServerOptions) {
+  const { logger, tls, metrics, unread = () => [], limits = {} } = options
+  const app = Fastify({
+    loggerInstance: logger,
+    // One line of our own per admission instead of two of Fastify.
+    logController: new LogController({ disableRequestLogging: true }),
+    https: { cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2', headersTimeout: 32_000 },
+    bodyLimit: limits.bodyBytes ?? defaultBodyBytes,
+    // API servers keep connections for 90 s; a server that closes earlier resets the call that is just being sent.
+    keepAliveTimeout: 90_000,
+    requestTimeout: 35_000,
+    // A call that arrives while the server drains is answered, and its connection closed; 503 would fail an admission.
+    return503OnClosing: false,
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+  })
+
+  app.removeContentTypeParser('text/plain')
+  app.register(underPressure, {
+    maxEventLoopDelay: limits.eventLoopDelayMilliseconds ?? defaultEventLoopDelayMilliseconds,
+    message: 'sidestep has more to do than it can, try again',
+    retryAfter: 1,
+  })
+  app.addHook('onRequest', (_request, reply, done) => {
+    metrics.inFlight.inc()
+    reply.raw.once('close', () => metrics.inFlight.dec())
+    done()
+  })
+  app.addHook('onRequest', (_request, _reply, done) => {
+    const kinds = unread()
+    done(kinds.length > 0 ? new UnreadError(`sidestep has not read the cluster yet: ${kinds.join(', ')}`) : undefined)
+  })
+  app.setNotFoundHandler((_request, reply) => refuse(reply, 404, 'There are only POST /mutate and POST /validate.'))
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    const status = error.statusCode && error.statusCode >= 400 ? error.statusCode : 500
+    const webhook = request.routeOptions.url?.slice(1) ?? 'none'
+    metrics.countRefusal(webhook, status)
+    const sentence = sentenceOf(error)
+    // The error of a broken body may quote the body, which never goes into the log.
+    if (status < 500 || status === 503) logger.warn({ webhook, status }, sentence)
+    else if (!(error instanceof FaultError)) logger.error({ webhook, status, err: error }, sentence)
+    return refuse(reply, status, sentence)
+  })
+
+  for (const webhook of ['mutate', 'validate'] as const) {
+    app.post(`/${webhook}`, (request, reply) => {
+      const review = readReview(request.body)
+      if (typeof review === 'string') throw new ReviewError(review)
+      const response = answer(options, webhook, review, reply, readTimeout(request.query))
+      return { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response } satisfies AdmissionReview
+    })
+  }
+  return app
+}
+
+export type WebhookServer = ReturnType<typeof buildServer>
+
+/** Answers one request, with its line in the log and its place in the metrics. */
+function answer(
+  { cluster, settings, logger, metrics, translate }: ServerOptions,
+  webhook: Webhook,
+  request: AdmissionRequest,
+  reply: FastifyReply,
+  timeoutSeconds: number | undefined,
+): AdmissionResponse {
+  const { uid, kind, namespace, name, userInfo, operation, dryRun = false } = request
+  // Neither bodies nor groups and extras of the user: they hold keys and tokens.
+  const line = { uid, webhook, operation, kind: kind.kind, namespace, name, user: userInfo?.username, dryRun }
+  try {
+    const decision = decide(request, cluster, settings, webhook, translate)
+    const { response, mode, outcome, codes, deniedFor, patchOperations } = decision
+    const ms = millisecondsOf(reply)
+    metrics.observe(webhook, request, outcome, ms / 1000)
+    metrics.countDenial(deniedFor)
+    const details = { ...line, mode, outcome, codes, patchOperations, ms }
+    if (timeoutSeconds !== undefined && ms > timeoutSeconds * 1000)
+      logger.warn({ ...details, timeoutSeconds }, 'admission, answered after the API server gave up')
+    else logger.info(details, 'admission')
+    return response
+  } catch (err) {
+    const ms = millisecondsOf(reply)
+    metrics.observe(webhook, request, 'error', ms / 1000)
+    logger.error({ ...line, outcome: 'error', ms, err }, 'admission failed, which is a fault in sidestep')
+    // Not `allowed: false`, which would bind even those who chose `failurePolicy: Ignore` and stop garbage collection;
+    // nor `allowed: true`, which would open what `Fail` keeps shut. HTTP 500 leaves it to the administrator's policy.
+    if (webhook === 'validate') throw new FaultError('sidestep failed to judge this object; its log says why')
+    return fallback(uid)
+  }
+}
+
+function millisecondsOf({ elapsedTime }: FastifyReply): number {
+  return Math.round(elapsedTime * 1000) / 1000
+}
+
+/** A call that is no admission review. */
+class ReviewError extends Error {
+  readonly statusCode = 400
+}
+
+/** The failurePolicy decides, as it does while there is no sidestep at all. */
+class UnreadError extends Error {
+  readonly statusCode = 503
+}
+
+/** A fault of ours, already logged with its object. */
+class FaultError extends Error {
+  readonly statusCode = 500
+}
+
+/** The mutating webhook never blocks: the object is stored as written, and the reconciler comes back to it. */
+function fallback(uid: string): AdmissionResponse {
+  return {
+    uid,
+    allowed: true,
+    warnings: ['sidestep failed on this object and left it as it is; its log says why'],
+    auditAnnotations: { outcome: 'error' },
+  }
+}
+
+/** As plain text, since that is what the API server quotes in the error that the user sees. */
+function refuse(reply: FastifyReply, status: number, sentence: string) {
+  return reply.code(status).type('text/plain; charset=utf-8').send(`${sentence}\n`)
+}
+
+function sentenceOf(error: FastifyError): string {
+  if (error.statusCode === 413) return 'The review is larger than sidestep reads.'
+  if (error.statusCode === 415) return 'Content-Type must be application/json.'
+  if (error instanceof ReviewError || error instanceof FaultError || error.statusCode === 503) return error.message
+  if (error.statusCode === 400) return 'The body must be JSON, and no key in it may be __proto__.'
+  return 'sidestep failed to answer, its log says why.'
+}

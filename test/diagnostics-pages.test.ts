@@ -1,0 +1,57 @@
+// docs/diagnostics: a page for each code of the catalogue, and a table of all of them.
+import { readdirSync, readFileSync } from 'node:fs'
+import t from 'tap'
+import { parseAllDocuments } from 'yaml'
+import { type CatalogueEntry, catalogue } from '../src/translate/diagnostics.ts'
+
+const directory = new URL('../docs/diagnostics/', import.meta.url)
+const entries: [string, CatalogueEntry][] = Object.entries(catalogue)
+const files = readdirSync(directory).sort()
+
+t.test('the catalogue and the pages are equal, both ways', async t => {
+  const pages = files.filter(file => file !== 'README.md')
+  t.strictSame(pages, entries.map(([code]) => `${code}.md`).sort())
+})
+
+for (const [code, { severity, since }] of entries) {
+  t.test(`${code} has a page with its facts and its three sections`, async t => {
+    const [title, facts = '', ...rest] = read(`${code}.md`).split('\n')
+    t.equal(title, `# ${code}`)
+    t.ok(facts.startsWith(`Severity: ${severity}. Since ${since}. Kind: `), facts)
+    t.strictSame(
+      rest.filter(line => line.startsWith('## ')),
+      ['## What you wrote', '## What would happen in ambient', '## What to write instead'],
+    )
+  })
+}
+
+t.test('the table lists every code with its severity and its sentence, and no other', async t => {
+  const rows = read('README.md')
+    .split('\n')
+    .filter(line => line.startsWith('| ['))
+  const expected = entries.map(
+    ([code, { severity, message }]) => `| [${code}](${code}.md) | ${severity} | ${escaped(message)} |`,
+  )
+  t.strictSame(rows.toSorted(), expected.toSorted())
+})
+
+for (const file of files) {
+  t.test(`${file} has YAML that parses and links that lead somewhere`, async t => {
+    const text = read(file)
+    for (const [, yaml = ''] of text.matchAll(/^```yaml\n(.*?)^```$/gms)) {
+      const problems = parseAllDocuments(yaml).flatMap(({ errors, warnings }) => [...errors, ...warnings])
+      t.strictSame(problems.map(String), [], yaml)
+    }
+    for (const [, target = ''] of text.matchAll(/\]\(([^)]+)\)/g))
+      t.ok(target.startsWith('https://') || files.includes(target), target)
+  })
+}
+
+function read(file: string): string {
+  return readFileSync(new URL(file, directory), 'utf8')
+}
+
+/** What Markdown would take for HTML, emphasis or the end of a cell stands behind a backslash. */
+function escaped(sentence: string): string {
+  return sentence.replace(/[<|*]/g, '\\$&')
+}

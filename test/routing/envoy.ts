@@ -1,0 +1,157 @@
+// Envoy's router, as far as Istio's route tables use it: which route a request takes and what it does.
+// Source: envoyproxy/envoy source/common/router/config_impl.cc; research/virtualservice.md 1.3 and 2.1.
+import { RE2JS } from 're2js'
+import type { Answer, Destination, HeaderOperations, Ingress, Request } from './answer.ts'
+
+export interface VirtualHost {
+  domain: string
+  routes: Route[]
+}
+
+export interface Route {
+  origin: Origin
+  match: RouteMatch
+  action: Action
+}
+
+/** The object that a route was made from, and the entry of its `spec.http` or `spec.rules`. */
+export interface Origin {
+  /** `namespace/name` */
+  object: string
+  entry: number
+  match: number
+}
+
+export interface RouteMatch {
+  path: PathMatcher
+  ignoreCase: boolean
+  headers: Matcher[]
+  queryParams: Matcher[]
+}
+
+export type PathMatcher = { type: 'exact' | 'prefix' | 'pathSeparatedPrefix' | 'regex'; value: string }
+
+/** `presence` asks only whether the header or parameter is there. */
+export interface Matcher {
+  name: string
+  type: 'exact' | 'prefix' | 'regex' | 'presence'
+  value: string
+  invert: boolean
+}
+
+export type Action =
+  | { kind: 'response'; status: number; response: HeaderOperations }
+  | {
+      kind: 'redirect'
+      code: number
+      scheme?: string
+      host?: string
+      port?: number
+      path?: PathRewrite
+      response: HeaderOperations
+    }
+  | {
+      kind: 'route'
+      /** `host` is set when the cluster rewrites it; the route's own rewrite wins over it. */
+      destinations: (Omit<Destination, 'host'> & { host?: string })[]
+      host?: string
+      path?: PathRewrite
+      timeoutMs: number
+      request: HeaderOperations
+      response: HeaderOperations
+      other: string
+    }
+
+/** `prefix` replaces what the path matcher matched; `regex` substitutes with `\1`; `full` replaces all of the path. */
+export type PathRewrite =
+  | { type: 'prefix' | 'full'; value: string }
+  | { type: 'regex'; pattern: string; substitution: string }
+
+/** The route that a request takes: of the most specific virtual host, and of no other, the first that matches. */
+export function routeFor(virtualHosts: VirtualHost[], request: Request, { scheme }: Ingress): Route | undefined {
+  const headers = { ...request.headers, ':method': request.method, ':authority': request.host, ':scheme': scheme }
+  return virtualHostFor(virtualHosts, request.host)?.routes.find(
+    ({ match }) =>
+      matchedText(match, request.path) !== undefined &&
+      match.headers.every(matcher => matches(matcher, headers)) &&
+      match.queryParams.every(matcher => matches(matcher, request.queryParams)),
+  )
+}
+
+/** An exact domain, else the longest wildcard, else `*`. A virtual host without a fitting route answers 404. */
+export function virtualHostFor(virtualHosts: VirtualHost[], host: string): VirtualHost | undefined {
+  const serving = virtualHosts.filter(
+    ({ domain }) => domain === '*' || domain === host || (domain.startsWith('*') && host.endsWith(domain.slice(1))),
+  )
+  const specificity = ({ domain }: VirtualHost) => (domain.startsWith('*') ? domain.length : Number.POSITIVE_INFINITY)
+  return serving.reduce<VirtualHost | undefined>(
+    (best, candidate) => (best && specificity(best) >= specificity(candidate) ? best : candidate),
+    undefined,
+  )
+}
+
+/** What a request gets from a route; 404 without one. */
+export function answerOf(route: Route | undefined, request: Request, { scheme }: Ingress): Answer {
+  if (!route) return { kind: 'none' }
+  const { action } = route
+  if (action.kind === 'response') return action
+  const path = action.path ? rewrittenPath(route.match, action.path, request.path) : request.path
+  if (action.kind === 'redirect') {
+    const { code, response, port } = action
+    const location = { scheme: action.scheme ?? scheme, host: action.host ?? request.host, ...(port && { port }), path }
+    return { kind: 'redirect', code, location, response }
+  }
+  const { timeoutMs, response, other } = action
+  const destinations = action.destinations.map(destination => ({
+    ...destination,
+    host: action.host ?? destination.host ?? request.host,
+  }))
+  return { kind: 'route', destinations, path, timeoutMs, request: action.request, response, other }
+}
+
+/** The part of the path that the matcher matched: the prefix as text, or all of the path; undefined without a match. */
+function matchedText({ path: { type, value }, ignoreCase }: RouteMatch, path: string): string | undefined {
+  // Envoy ignores case_sensitive for regexes.
+  if (type === 'regex') return fullMatch(value, path) ? path : undefined
+  const matcher = ignoreCase ? value.toLowerCase() : value
+  const text = ignoreCase ? path.toLowerCase() : path
+  if (type === 'exact') return text === matcher ? path : undefined
+  if (!text.startsWith(matcher)) return undefined
+  const whole = type === 'prefix' || text.length === matcher.length || text[matcher.length] === '/'
+  return whole ? path.slice(0, matcher.length) : undefined
+}
+
+function rewrittenPath(match: RouteMatch, rewrite: PathRewrite, path: string): string {
+  if (rewrite.type === 'regex') {
+    const substitution = rewrite.substitution.replaceAll('$', '$$$$').replace(/\\(\d)/g, '$$$1')
+    return compiled(rewrite.pattern).matcher(path).replaceAll(substitution)
+  }
+  if (rewrite.type === 'full') return rewrite.value
+  return rewrite.value + path.slice(matchedText(match, path)?.length ?? 0)
+}
+
+function matches({ name, type, value, invert }: Matcher, values: Record<string, string>): boolean {
+  // An inverted matcher treats a missing header as empty (TranslateRouteMatch), except when it asks for presence.
+  const given = values[name] ?? (invert && type !== 'presence' ? '' : undefined)
+  return (given !== undefined && valueMatches(type, value, given)) !== invert
+}
+
+function valueMatches(type: Matcher['type'], value: string, given: string): boolean {
+  if (type === 'presence') return true
+  if (type === 'exact') return given === value
+  return type === 'prefix' ? given.startsWith(value) : fullMatch(value, given)
+}
+
+function fullMatch(pattern: string, text: string): boolean {
+  return compiled(pattern).matches(text)
+}
+
+const patterns = new Map<string, RE2JS>()
+
+function compiled(pattern: string): RE2JS {
+  const known = patterns.get(pattern)
+  if (known) return known
+  const regex = RE2JS.compile(pattern)
+  patterns.set(pattern, regex)
+  return regex
+}
