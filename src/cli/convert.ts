@@ -54,7 +54,15 @@ export function convert(
 ): Conversion {
   const objects = [...others, ...inputs].map(({ object }) => object)
   const cluster = snapshotOf(objects, statuses)
-  const results = inputs.map(input => ({ input, translation: translate(input.object, cluster, settings) }))
+  const results = inputs.map((input): Result => {
+    try {
+      return { input, translation: translate(input.object, cluster, settings) }
+    } catch (cause) {
+      // translate() never throws; if it does, whoever has ten thousand objects must know which one it was.
+      const { file, line } = input.positionOf('')
+      throw new Error(`${describe(input.object)} in ${file}:${line}`, { cause })
+    }
+  })
   const { companions, identities, problems } = companionsOf(results)
   return {
     printed: results.flatMap(result => {

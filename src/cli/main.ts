@@ -3,6 +3,7 @@
 // `convert` no Kubernetes client.
 import { readFileSync, realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { KubernetesObject } from '../apis/core.ts'
 import type { Translate } from '../translate/translation.ts'
@@ -144,8 +145,8 @@ Examples:
 
 /** Expected errors carry a code and speak for themselves; anything else is a bug, and then the stack is what helps. */
 function sentenceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return 'code' in error ? error.message : `this is a bug in sidestep, please report it\n${error.stack}`
+  const isExpected = error instanceof Error && 'code' in error
+  return isExpected ? error.message : `this is a bug in sidestep, please report it\n${inspect(error)}`
 }
 
 function versionOf(file: URL): string {
