@@ -34,9 +34,10 @@ t.test('a Kubeflow installation', { skip: directory ? false : corpusSkipped }, a
   const rows = rowsOf(directory)
 
   t.test('no object of any file makes sidestep throw, alone or together', async t => {
-    for (const { file, object } of readCorpus(directory)) {
-      const own = readCorpus(directory).filter(other => other.file === file)
-      translate(object, snapshotOf(own.map(({ object }) => object)), profiles.kubeflow)
+    const corpus = readCorpus(directory)
+    for (const file of new Set(corpus.map(({ file }) => file))) {
+      const own = corpus.filter(other => other.file === file).map(({ object }) => object)
+      for (const object of own) translate(object, snapshotOf(own), profiles.kubeflow)
     }
     t.ok(rows.length > 100, `${rows.length} objects of the kinds that sidestep rewrites`)
   })

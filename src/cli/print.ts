@@ -41,14 +41,16 @@ function asWritten({ role, input }: Printed): string | undefined {
 
 /** The comments above a rewritten document: its licence, and the `# Source:` line of a chart. */
 function headOf({ role, input }: Printed): string {
-  return (role === 'rewritten' && input.text?.match(/^(?:---.*\n)?(?:[ \t]*(?:#.*)?\r?\n)*/)?.[0]) || ''
+  return (role === 'rewritten' && input.text?.match(/^(?:(?:---.*|[ \t]*(?:#.*)?)\r?\n)*/)?.[0]) || ''
 }
 
 /** Keys in the order of the input, and what is new behind them, so that a diff shows what changed and nothing else. */
 function inOrder({ object, role, input }: Printed): unknown {
-  const { apiVersion, kind, metadata, ...rest }: KubernetesObject = object
-  const headed = { apiVersion, kind, metadata, ...rest }
-  return role === 'rewritten' ? inOrderOf(headed, input.object) : headed
+  return role === 'rewritten' ? inOrderOf(headed(object), headed(input.object)) : headed(object)
+}
+
+function headed({ apiVersion, kind, metadata, ...rest }: KubernetesObject): unknown {
+  return { apiVersion, kind, metadata, ...rest }
 }
 
 function inOrderOf(value: unknown, model: unknown): unknown {

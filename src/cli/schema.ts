@@ -82,5 +82,19 @@ const customTags = (core: Tags): Tags => [
 /** For parsing. Tags outside this schema are not resolved: no object of another class can come out of a file. */
 export const inputSchema = new Schema({ schema: 'core', customTags, merge: true, resolveKnownTags: false })
 
+/** Never resolved to, only looked at when a string is printed: YAML 1.1 has dates. */
+const date: ScalarTag = {
+  tag: 'tag:yaml.org,2002:timestamp',
+  default: true,
+  identify: () => false,
+  test: /^\d{4}-\d\d?-\d\d?(?:$|[Tt \t])/,
+  resolve: text => text,
+}
+
 /** For printing: quotes what YAML 1.1 would misread too. */
-export const outputSchema = new Schema({ schema: 'core', customTags, compat: 'yaml-1.1', resolveKnownTags: false })
+export const outputSchema = new Schema({
+  schema: 'core',
+  customTags: core => [...customTags(core), date],
+  compat: 'yaml-1.1',
+  resolveKnownTags: false,
+})

@@ -60,7 +60,9 @@ function conditionWithNewGateways(
 }
 
 /** The list with the new gateway's name after each old one, in the same form: principal, or service account. */
-function withCounterparts(values: string[], field: string, { gateways }: Settings, report: Report): string[] {
+function withCounterparts(given: string[], field: string, settings: Settings, report: Report): string[] {
+  const { gateways } = settings
+  const values = mapChanged(given, value => inTrustDomain(value, settings))
   const added = gateways.flatMap(({ serviceAccounts }) =>
     values.flatMap(value => {
       const old = serviceAccounts.old.find(account => value === account || value.endsWith(suffixOf(account)))
@@ -76,12 +78,18 @@ function withCounterparts(values: string[], field: string, { gateways }: Setting
   return added.length > 0 ? [...values, ...new Set(added)] : values
 }
 
+/** Envoy reads `cluster.local` as the mesh's trust domain, ztunnel literally: the real name means the same to both. */
+function inTrustDomain(principal: string, { trustDomain }: Settings): string {
+  const alias = 'cluster.local/'
+  return principal.startsWith(alias) ? `${trustDomain}/${principal.slice(alias.length)}` : principal
+}
+
 /** The end of a principal that names the account; what stands before is its trust domain, which stays. */
 function suffixOf(serviceAccount: string): string {
   return principalOf(serviceAccount, '')
 }
 
-/** Like Array.map, but gives the very same array when every item is the very same. */
+/** Like Array.map, but gives the very same array when every item is equal. */
 function mapChanged<T>(items: T[], change: (item: T, i: number) => T): T[] {
   const mapped = items.map(change)
   return mapped.every((item, i) => item === items[i]) ? items : mapped

@@ -19,11 +19,28 @@ const l7Keys = ['source.serviceAccount', 'source.trustDomain', 'remote.ip', 'con
 const l7KeyPattern =
   /^(request\.headers\[.+\]|request\.auth\.(audiences|presenter|claims\[.+\])|experimental\.envoy\.filters\..+)$/
 
+/** ztunnel knows a star at either end only; a namespace with one in between would match nothing there. */
+function isEnvoyOnly(values: string[] = []): boolean {
+  return values.some(value => value.slice(1, -1).includes('*'))
+}
+
 /** Whether ztunnel can check the rule. `{}` matches everything and is L4. */
 export function isL4({ from = [], to = [], when = [] }: istio.Rule): boolean {
-  const hasL7Source = from.some(({ source = {} }) => l7Sources.some(name => isListed(source[name])))
+  const hasL7Source = from.some(
+    ({ source = {} }) =>
+      l7Sources.some(name => isListed(source[name])) ||
+      isEnvoyOnly(source.namespaces) ||
+      isEnvoyOnly(source.notNamespaces),
+  )
   const hasL7Operation = to.some(({ operation = {} }) => l7Operations.some(name => isListed(operation[name])))
-  return !hasL7Source && !hasL7Operation && when.every(({ key = '' }) => l4Keys.includes(key))
+  return (
+    !hasL7Source &&
+    !hasL7Operation &&
+    when.every(
+      ({ key = '', values, notValues }) =>
+        l4Keys.includes(key) && !(key === 'source.namespace' && (isEnvoyOnly(values) || isEnvoyOnly(notValues))),
+    )
+  )
 }
 
 /** Reports conditions on attributes that Istio does not have: no Envoy and no ztunnel would know what to do. */

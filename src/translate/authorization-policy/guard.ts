@@ -12,12 +12,12 @@ import { isL4 } from './attributes.ts'
 
 /**
  * The guard: the L4 policy at ztunnel that lets the waypoint through, with the rules that ztunnel can check itself, so
- * that callers who were admitted without HTTP attributes still reach pods directly.
+ * that callers who were admitted without HTTP attributes still reach pods directly. Without a waypoint it admits these only.
  */
 export function guard(
   policy: istio.AuthorizationPolicy,
   rules: istio.Rule[],
-  waypoint: Waypoint,
+  waypoint: Waypoint | undefined,
   directCallers: DirectCaller[],
   { trustDomain }: Settings,
 ): istio.AuthorizationPolicy {
@@ -25,7 +25,11 @@ export function guard(
   return beside(policy, 'guard', {
     ...(selector ? { selector } : {}),
     action: 'ALLOW',
-    rules: [...rules.filter(isL4), admitting(waypoint, trustDomain), ...directCallers.map(directCallerRule)],
+    rules: [
+      ...rules.filter(isL4),
+      ...(waypoint ? [admitting(waypoint, trustDomain)] : []),
+      ...directCallers.map(directCallerRule),
+    ],
   })
 }
 

@@ -46,7 +46,8 @@ export function translateAuthorizationPolicy(
   if (report.untranslatable) return leave(original, report)
 
   const rules = spec.rules && withNewGateways(spec.rules, settings, report)
-  const policy = rules === spec.rules ? original : { ...original, spec: { ...spec, ...(rules ? { rules } : {}) } }
+  const policy =
+    rules === spec.rules && original.spec ? original : { ...original, spec: { ...spec, ...(rules ? { rules } : {}) } }
   const target = resolveTarget({ ...original, spec }, 'AP', cluster, settings, report)
   const { policy: rewritten, kept } = outcomeFor(policy, target, { cluster, settings, report })
   for (const each of kept) checkPlace(each, 'AP', cluster.authorizationPolicies, report)
@@ -106,7 +107,8 @@ function onMesh(policy: istio.AuthorizationPolicy, hasSelector: boolean, { repor
   const { action = 'ALLOW', rules = [] } = policy.spec
   const isNothing = action === 'ALLOW' && rules.length === 0
   if (hasSelector) {
-    if (isNothing || !rules.every(isL4)) report('AP-ROOT-SELECTOR', 'spec.selector')
+    // Even with L4 rules only: behind a waypoint ztunnel would take the waypoint for the caller that they mean.
+    report('AP-ROOT-SELECTOR', 'spec.selector')
     return { policy, kept: [] }
   }
   if (!isNothing) {
@@ -206,18 +208,37 @@ function moved(
     for (const [i, each] of rules.entries())
       if (!isL4(each) && namesGateway(each, settings)) report('AP-GATEWAY-INGRESS', `spec.rules[${i}]`)
   }
-  const guarding = guard(policy, rules, waypoint, rule?.directCallers ?? [], settings)
-  const kept = [{ policy: guarding, purpose: 'it lets the waypoint reach the pods' }]
+  // The waypoint is admitted last: before the policy stands there, it would let everybody in.
+  const callers = rule?.directCallers ?? []
+  const shut = guard(policy, rules, undefined, callers, settings)
+  const open = guard(policy, rules, waypoint, callers, settings)
+  const kept = [
+    isStanding(policy, targetRefs, cluster)
+      ? { policy: open, purpose: 'it lets the waypoint reach the pods' }
+      : { policy: shut, purpose: 'it keeps the pods shut while the policy moves' },
+  ]
+  const isGuarded = isThere(shut, context) || isThere(open, context)
   const missing = !waypoint.isProgrammed
     ? `waypoint ${waypoint.namespace}/${waypoint.name}`
-    : isThere(guarding, context) || isClosed(namespaceOf(policy), cluster, settings)
+    : isGuarded || isClosed(namespaceOf(policy), cluster, settings)
       ? undefined
-      : `guard ${nameOf(guarding)}`
+      : `guard ${nameOf(shut)}`
   if (missing) {
     report('AP-WAYPOINT-PENDING', 'spec.selector', { missing })
     return { policy, kept }
   }
   return { policy: attached(policy, targetRefs), kept }
+}
+
+/** Whether the policy is stored with these targets, so that the waypoint asks it. */
+function isStanding(
+  policy: istio.AuthorizationPolicy,
+  targetRefs: istio.PolicyTargetReference[],
+  cluster: ClusterSnapshot,
+): boolean {
+  if (cluster.statuses === 'assumed') return true
+  const stored = cluster.authorizationPolicies.get(namespaceOf(policy))?.get(nameOf(policy))
+  return isEqual(stored?.spec?.targetRefs, targetRefs)
 }
 
 /** ALLOW that ztunnel can check: it stays, the waypoint gets the same, and then ztunnel may let the waypoint through. */

@@ -95,7 +95,9 @@ function enrolled(
     report('NS-WAYPOINT-KEPT', `metadata.labels[${useWaypointLabel}]`, { waypoint: chosen })
     return namespace
   }
-  const missing = missingForEnrolment(namespace, waypoint, cluster, settings)
+  // Once served it stays served: taking the waypoint away would cut off everybody whom its policies admit.
+  const isServed = cluster.namespaces.get(name)?.metadata.labels?.[useWaypointLabel] === waypoint.name
+  const missing = isServed ? undefined : missingForEnrolment(namespace, waypoint, cluster, settings)
   if (missing) {
     report('NS-WAYPOINT-PENDING', 'metadata.labels', {
       waypoint: `${waypoint.namespace ?? name}/${waypoint.name}`,
@@ -110,7 +112,7 @@ function enrolled(
 }
 
 /** What still has to be in place before traffic may pass the waypoint; undefined when nothing is missing. */
-function missingForEnrolment(
+export function missingForEnrolment(
   namespace: Namespace,
   rule: WaypointRule,
   observed: ClusterSnapshot,

@@ -2,6 +2,7 @@
 // does not take Services, since Kubeflow's controllers wipe labels that they did not write (research/kubeflow.md, table a).
 import type { Service } from '../../apis/core.ts'
 import { modeFor } from '../mode.ts'
+import { missingForEnrolment } from '../namespace/index.ts'
 import { withField } from '../original.ts'
 import { createReport } from '../report.ts'
 import type { Settings } from '../settings.ts'
@@ -16,6 +17,9 @@ export function translateService(object: Service, cluster: ClusterSnapshot, sett
   const { name = '', labels = {} } = object.metadata
   if (!waypoint || waypoint.services === 'all' || !waypoint.services.includes(name)) return leave(object)
   if (labels[useWaypointLabel] !== undefined) return leave(object)
+  const owner = cluster.namespaces.get(namespace)
+  // Last of all, as for a Namespace: from then on pods see the waypoint as their caller.
+  if (!owner || missingForEnrolment(owner, waypoint, cluster, settings)) return leave(object)
   const report = createReport(settings)
   report('SVC-ENROLLED', 'metadata.labels', { waypoint: `${waypoint.namespace ?? namespace}/${waypoint.name}` })
   let enrolled = withField(object, ['metadata', 'labels', useWaypointLabel], waypoint.name)

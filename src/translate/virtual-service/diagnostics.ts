@@ -31,6 +31,13 @@ export const virtualServiceDiagnostics = {
     since: '0.1.0',
     message: 'no server of its gateways serves {host}, so nothing is routed for it, today or in ambient',
   },
+  'VS-HOSTS-LISTENER': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message:
+      'no listener of the new Gateway serves {host}, which would end, so nothing is changed; add a listener for it',
+  },
   'VS-GATEWAYS-MESH': {
     severity: 'warning',
     untranslated: true,
@@ -259,7 +266,8 @@ export const virtualServiceDiagnostics = {
   'VS-REDIRECT-PREFIX': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'prefixRewrite needs a prefix match, the whole path would be replaced; use redirect.uri',
+    message:
+      'HTTPRoute replaces the path elements of a prefix match only, the path would change; end both in / or use redirect.uri',
   },
   'VS-REDIRECT-ROUTE': {
     severity: 'denial',

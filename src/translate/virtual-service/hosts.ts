@@ -32,11 +32,12 @@ export function hostnamesFor(
     return [name.includes('.') ? name : `${name}.${namespace}.svc.${clusterDomain}`]
   })
   const served = wanted.flatMap(host => {
-    const narrowed = parent.hosts
-      .flatMap(limit => intersection(host, limit))
-      .flatMap(name => parent.listenerHosts.flatMap(limit => intersection(name, limit)))
-    if (narrowed.length === 0) report('VS-HOSTS-UNMATCHED', 'spec.hosts', { host })
-    return narrowed
+    const today = parent.hosts.flatMap(limit => intersection(host, limit))
+    const then = today.flatMap(name => parent.listenerHosts.flatMap(limit => intersection(name, limit)))
+    if (today.length === 0) report('VS-HOSTS-UNMATCHED', 'spec.hosts', { host })
+    // Parked for the sake of its other hosts, it would stop serving this one.
+    else if (then.length === 0) report('VS-HOSTS-LISTENER', 'spec.hosts', { host })
+    return then
   })
   const hostnames = [...new Set(served)].sort()
   return hostnames.includes('*') ? undefined : hostnames

@@ -17,7 +17,7 @@ import { neighboursOf } from './neighbours.ts'
 import { checkNeighbours, checkOrder, withoutDead } from './order.ts'
 import { type Parent, parentsOf } from './parents.ts'
 import { park } from './parking.ts'
-import { checkLimits, type PlannedRule, plannedRules, rulesOf } from './rules.ts'
+import { checkLimits, type PlannedRule, plannedRules, replacesPrefix, rulesOf } from './rules.ts'
 
 export function translateVirtualService(
   object: istio.VirtualService,
@@ -64,7 +64,7 @@ function isKnative({ metadata, spec }: istio.VirtualService): boolean {
     (Array.isArray(gateways) &&
       gateways.some(name => typeof name === 'string' && name.startsWith('knative-serving/'))) ||
     owners.some(
-      ({ apiVersion, kind }) => kind === 'Ingress' && apiVersion.startsWith('networking.internal.knative.dev/'),
+      ({ apiVersion, kind }) => kind === 'Ingress' && apiVersion?.startsWith('networking.internal.knative.dev/'),
     )
   )
 }
@@ -75,7 +75,8 @@ export function entriesOf({ metadata }: istio.VirtualService, planned: PlannedRu
   const owner = `${metadata.namespace ?? 'default'}/${metadata.name ?? ''}`
   return planned.map(({ match, action, field }) => ({
     match,
-    action,
+    // The same replacement of another prefix gives another path.
+    action: replacesPrefix(action) ? { ...action, prefix: match.path.text + match.path.suffix } : action,
     field,
     owner,
     ...(creationTimestamp ? { creationTimestamp } : {}),

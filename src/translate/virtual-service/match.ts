@@ -136,7 +136,11 @@ function plannedMethods(method: istio.StringMatch | undefined, field: string, re
   const matcher = method && soleMatcher(method, field, report)
   if (!matcher) return [undefined]
   const { kind, text } = matcher
-  if (kind === 'prefix') return standardMethods.filter(standard => standard.startsWith(text))
+  if (kind === 'prefix') {
+    // Methods outside the standard may begin with it too.
+    report('VS-MATCH-METHOD', field, { method: `${text.slice(0, 40)}...` })
+    return standardMethods.filter(standard => standard.startsWith(text))
+  }
   const wanted = kind === 'exact' ? [text] : text.replace(/^\^?\(?(.*?)\)?\$?$/, '$1').split('|')
   for (const name of wanted)
     if (!standardMethods.includes(name)) report('VS-MATCH-METHOD', field, { method: name.slice(0, 40) })

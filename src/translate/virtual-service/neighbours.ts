@@ -6,9 +6,10 @@ import { createReport } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
+import { hostnamesFor } from './hosts.ts'
 import { everything, plannedMatches } from './match.ts'
 import type { Entry } from './order.ts'
-import { gatewayKey } from './parents.ts'
+import { gatewayKey, parentsOf } from './parents.ts'
 
 /** The entries of all other VirtualServices on the same Kubernetes Gateways whose hosts meet. */
 export function* neighboursOf(
@@ -22,7 +23,12 @@ export function* neighboursOf(
       if (isSame(other, virtualService)) continue
       const place = placeOf(other, settings)
       if (!place.gateways.some(gateway => own.gateways.includes(gateway))) continue
-      if (!place.hosts.some(host => own.hosts.includes(host))) continue
+      if (!place.hosts.some(host => own.hosts.some(ours => isOverlapping(host, ours)))) continue
+      // Hosts that differ in text are virtual hosts of their own, unless the Gateways cut them to the same.
+      const cut = () => new Set(hostnamesOf(virtualService, cluster, settings))
+      const isShared = (hosts: string[], ours: Set<string>) => hosts.some(host => ours.has(host))
+      if (!isShared(place.hosts, new Set(own.hosts)) && !isShared(hostnamesOf(other, cluster, settings), cut()))
+        continue
       yield* place.entries
     }
   }
@@ -64,14 +70,35 @@ function readPlace(virtualService: istio.VirtualService, settings: Settings): Pl
           )
     return matches.map(match => ({
       match,
-      // Another VirtualService's entry, unread: it equals nothing of ours, except an entry copied word for word.
+      // Another VirtualService's entry, unread: it equals nothing of ours.
       action: { namespace, ...action },
       field: `spec.http[${i}]`,
       owner: `${namespace}/${metadata.name ?? ''}`,
       ...(creationTimestamp ? { creationTimestamp } : {}),
     }))
   })
-  return { gateways, hosts: (spec.hosts ?? []).map(host => host.toLowerCase()), entries }
+  return { gateways, hosts: (spec.hosts ?? []).map(host => fullName(host.toLowerCase(), namespace, settings)), entries }
+}
+
+/** The host names of its HTTPRoutes, `*` for every one. */
+function hostnamesOf(virtualService: istio.VirtualService, cluster: ClusterSnapshot, settings: Settings): string[] {
+  const silent = createReport({ severities: {} })
+  const { hosts = [] } = virtualService.spec
+  const namespace = namespaceOf(virtualService)
+  return parentsOf(virtualService, namespace, cluster, settings, silent).flatMap(
+    parent => hostnamesFor(hosts, namespace, settings.clusterDomain, parent, silent) ?? ['*'],
+  )
+}
+
+/** As Istio reads a short name, and hosts.ts with it. */
+function fullName(host: string, namespace: string, { clusterDomain }: Settings): string {
+  return host.includes('*') || host.includes('.') ? host : `${host}.${namespace}.svc.${clusterDomain}`
+}
+
+/** Whether some name matches both patterns. */
+function isOverlapping(a: string, b: string): boolean {
+  const [tailA, tailB] = [a.replace(/^\*/, ''), b.replace(/^\*/, '')]
+  return a === b || (a !== tailA && tailB.endsWith(tailA)) || (b !== tailB && tailA.endsWith(tailB))
 }
 
 function isSame(a: istio.VirtualService, b: istio.VirtualService): boolean {

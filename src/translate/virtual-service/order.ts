@@ -35,7 +35,7 @@ export function checkOrder(entries: Entry[], report: Report): void {
   for (const [i, later] of entries.entries()) {
     for (const earlier of entries.slice(0, i)) {
       if (isEqualAction(earlier, later)) continue
-      const sample = contested(earlier, later, 'earlier')
+      const sample = contested(earlier, later, 'earlier', 'earlier')
       if (!sample) continue
       const { path, isRegex, isFirstPreferred } = sample
       const [taking, losing] = isFirstPreferred ? [earlier, later] : [later, earlier]
@@ -52,8 +52,15 @@ export function checkOrder(entries: Entry[], report: Report): void {
 export function checkNeighbours(entries: Entry[], neighbours: Iterable<Entry>, report: Report): void {
   for (const neighbour of neighbours) {
     for (const entry of entries) {
+      if (isRegex(entry.match) && isCatchAll(neighbour.match)) {
+        // Istio deletes the regex whichever is older, so it is the regex that is refused, and never the catch-all.
+        report('VS-ORDER-REGEX', entry.field, { other: neighbour.owner, sample: '/' })
+        continue
+      }
+      if (isCatchAll(entry.match) && isRegex(neighbour.match)) continue
+      if (areApart(entry.match, neighbour.match)) continue
       if (isYounger(neighbour, entry) || isEqualAction(neighbour, entry)) continue
-      const sample = contested(neighbour, entry, isYounger(entry, neighbour) ? 'earlier' : 'unknown')
+      const sample = contested(neighbour, entry, isYounger(entry, neighbour) ? 'earlier' : 'unknown', 'unknown')
       if (!sample) continue
       const parameters = { other: neighbour.owner, sample: sample.path }
       if (sample.isRegex) report('VS-ORDER-REGEX', entry.field, parameters)
@@ -64,6 +71,13 @@ export function checkNeighbours(entries: Entry[], neighbours: Iterable<Entry>, r
 
 function isEqualAction(a: Entry, b: Entry): boolean {
   return a.action === b.action || canonicalJson(a.action) === canonicalJson(b.action)
+}
+
+/** Whether no request can matter to both: most neighbours are told apart by this alone, in a cluster with many. */
+function areApart(a: PlannedMatch, b: PlannedMatch): boolean {
+  if (isRegex(a) || isRegex(b)) return false
+  const [one, other] = [textOf(a.path).replace(/\/$/, ''), textOf(b.path).replace(/\/$/, '')]
+  return !one.startsWith(other) && !other.startsWith(one)
 }
 
 /** Istio's order between VirtualServices: by age, then by name and namespace (`configCompareByCreationTime`). */
@@ -86,17 +100,23 @@ interface Sample {
 }
 
 /**
- * A request that the two entries would answer the other way round. `known` says whether `first` precedes `second` in
- * Istio's order; catch-alls need no order, both worlds put them last.
+ * A request that the two entries would answer the other way round, or that nobody can tell. `known` says whether `first`
+ * precedes `second` in Istio's order; catch-alls need no order, both worlds put them last. `tie` says it for matches that
+ * HTTPRoute ranks alike: in one HTTPRoute their order counts, between two it is not that of the VirtualServices.
  */
-function contested(first: Entry, second: Entry, known: 'earlier' | 'unknown'): Sample | undefined {
+function contested(
+  first: Entry,
+  second: Entry,
+  known: 'earlier' | 'unknown',
+  tie: 'earlier' | 'unknown',
+): Sample | undefined {
   const [a, b] = [first.match, second.match]
   if (!canMeet(a, b)) return undefined
-  if (a.path.kind === 'regex' || b.path.kind === 'regex') return contestedRegex(a, b, known)
+  if (isRegex(a) || isRegex(b)) return contestedRegex(a, b, tie)
   for (const path of samplePaths(a.path, b.path)) {
     const before = answers(path, a, b, matchesText, known)
-    const after = answers(path, a, b, matchesElements, rankOrder(a, b, known))
-    if (before === after || before === undefined || after === undefined) continue
+    const after = answers(path, a, b, matchesElements, rankOrder(a, b, tie))
+    if ((before === after && before !== 'either') || before === undefined || after === undefined) continue
     // What a PathPrefix loses beside its prefix, and what it gains from a catch-all, has a warning of its own
     // (VS-MATCH-PREFIX-ELEMENT and -SLASH); gaining it from a rule that meant it is a conflict.
     const [winner, loser] = before === 'a' ? [a, b] : before === 'b' ? [b, a] : [undefined, undefined]
@@ -111,11 +131,11 @@ function contested(first: Entry, second: Entry, known: 'earlier' | 'unknown'): S
  * Without evaluating it, a regex may match whatever the other does. Istio ranks it below every prefix, and deletes it
  * beside a prefix `/`; between two, the longer text wins.
  */
-function contestedRegex(a: PlannedMatch, b: PlannedMatch, known: 'earlier' | 'unknown'): Sample | undefined {
-  const other = a.path.kind === 'regex' ? b : a
-  const isSecondPreferred = rankOrder(a, b, known) !== 'earlier'
+function contestedRegex(a: PlannedMatch, b: PlannedMatch, tie: 'earlier' | 'unknown'): Sample | undefined {
+  const other = isRegex(a) ? b : a
+  const isSecondPreferred = rankOrder(a, b, tie) !== 'earlier'
   if (!isSecondPreferred && !isCatchAll(b)) return undefined
-  return { path: other.path.kind === 'regex' ? '/' : other.path.text || '/', isRegex: true, isFirstPreferred: false }
+  return { path: isRegex(other) ? '/' : other.path.text || '/', isRegex: true, isFirstPreferred: false }
 }
 
 type Order = 'earlier' | 'later' | 'unknown'
@@ -154,7 +174,17 @@ function rank({ path, method, headers, queryParams }: PlannedMatch): number[] {
 }
 
 function isCatchAll({ path, method, headers, queryParams }: PlannedMatch): boolean {
-  return path.match.value === '/' && path.kind !== 'exact' && !method && headers.length + queryParams.length === 0
+  return isEveryPath(path) && !method && headers.length + queryParams.length === 0
+}
+
+/** The prefix `/`, the empty one, no path at all, and the regex `.*`. */
+function isEveryPath({ match: { type, value } }: PlannedPath): boolean {
+  return type === 'PathPrefix' && value === '/'
+}
+
+/** A regex for HTTPRoute as well; `.*` is none. */
+function isRegex({ path }: PlannedMatch): boolean {
+  return path.match.type === 'RegularExpression'
 }
 
 /** Whether every request that b matches is matched by a as well, as Istio matches. */
@@ -163,7 +193,7 @@ function covers(a: PlannedMatch, b: PlannedMatch): boolean {
   const conditions = (match: PlannedMatch) => [...match.headers, ...match.queryParams].map(canonicalJson)
   const ofB = new Set(conditions(b))
   if (!conditions(a).every(condition => ofB.has(condition))) return false
-  if (a.path.match.value === '/' && a.path.kind !== 'exact') return true
+  if (isEveryPath(a.path)) return true
   if (a.path.kind === 'prefix') return b.path.kind !== 'regex' && textOf(b.path).startsWith(textOf(a.path))
   return a.path.kind === b.path.kind && a.path.text === b.path.text
 }
@@ -184,7 +214,9 @@ function canMeet(a: PlannedMatch, b: PlannedMatch): boolean {
 /** The paths at which two prefixes or exact paths can part ways: each literal, and its nearest continuations. */
 function samplePaths(...paths: PlannedPath[]): string[] {
   const literals = paths.flatMap(path => [textOf(path), path.match.value])
-  return [...new Set(literals.flatMap(path => [path, `${path}/`, `${path}/x`, `${path}x`]))].filter(path => path !== '')
+  return [...new Set(literals.flatMap(path => [path, `${path}/`, `${path}/x`, `${path}x`]))].filter(path =>
+    path.startsWith('/'),
+  )
 }
 
 /** The text that this planned path stands for in the VirtualService's matching. */
@@ -193,6 +225,7 @@ function textOf({ text, suffix }: PlannedPath): string {
 }
 
 function matchesText(planned: PlannedPath, path: string): boolean {
+  if (isEveryPath(planned)) return true
   return planned.kind === 'exact' ? path === planned.text : path.startsWith(textOf(planned))
 }
 

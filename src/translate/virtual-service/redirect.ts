@@ -46,11 +46,22 @@ function pathModifier(
 ): gateway.HTTPPathModifier | undefined {
   if (uri) return { type: 'ReplaceFullPath', replaceFullPath: uri }
   if (!prefixRewrite) return undefined
-  if (path.kind !== 'prefix') {
+  const replacePrefixMatch = path.kind === 'prefix' ? replacementOf(path, prefixRewrite) : undefined
+  if (replacePrefixMatch === undefined) {
     report('VS-REDIRECT-PREFIX', `${field}.prefixRewrite`)
     return undefined
   }
-  // Istio does not trim the slash of a redirect's replacement, as it does for rewrites.
-  const replacePrefixMatch = prefixRewrite.length > 1 ? prefixRewrite.replace(/\/$/, '') : prefixRewrite
   return { type: 'ReplacePrefixMatch', replacePrefixMatch }
+}
+
+/**
+ * The replacement loses a slash where the prefix does, as a path element; undefined where that gives another path. Istio
+ * does not trim the slash of a redirect's replacement itself, as it does for rewrites.
+ */
+function replacementOf({ text, suffix }: PlannedPath, prefixRewrite: string): string | undefined {
+  const prefix = text + suffix
+  const replaced = prefixRewrite + suffix
+  if (prefix === '' || prefix === '/') return prefix === replaced ? replaced : undefined
+  if (!prefix.endsWith('/')) return replaced
+  return replaced.endsWith('/') && replaced.length > 1 ? replaced.slice(0, -1) : undefined
 }

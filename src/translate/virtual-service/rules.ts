@@ -112,7 +112,8 @@ export function rulesOf(planned: PlannedRule[]): gateway.HTTPRouteRule[] {
   return rules
 }
 
-function replacesPrefix({ filters = [] }: PlannedRule['action']): boolean {
+/** Whether what comes out depends on the prefix that was matched. */
+export function replacesPrefix({ filters = [] }: PlannedRule['action']): boolean {
   return filters.some(
     filter =>
       (filter.type === 'URLRewrite' && filter.urlRewrite.path?.type === 'ReplacePrefixMatch') ||
