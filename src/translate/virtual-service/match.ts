@@ -115,7 +115,7 @@ function prefixPath(prefix: string): PlannedPath {
 function regexPath(regex: string, field: string, report: Report): PlannedPath {
   if (regex.length > pathLimit || regex === '') report('VS-MATCH-REGEX', field)
   // Istio drops every rule behind the regex `.*`; as a prefix it matches the same and sorts where it belongs.
-  if (regex === '.*' || regex === '/.*') return { ...everything.path, kind: 'regex' }
+  if (regex === '.*' || regex === '/.*') return { ...everything.path, kind: 'regex', text: regex }
   return { match: { type: 'RegularExpression', value: regex }, kind: 'regex', text: regex, suffix: '' }
 }
 

@@ -114,8 +114,8 @@ function contested(
   if (!canMeet(a, b)) return undefined
   if (isRegex(a) || isRegex(b)) return contestedRegex(a, b, tie)
   for (const path of samplePaths(a.path, b.path)) {
-    const before = answers(path, a, b, matchesText, known)
-    const after = answers(path, a, b, matchesElements, rankOrder(a, b, tie))
+    const before = answers(path, a, b, matchesText, isCatchAllToday, known)
+    const after = answers(path, a, b, matchesElements, isCatchAll, rankOrder(a, b, tie))
     if ((before === after && before !== 'either') || before === undefined || after === undefined) continue
     // What a PathPrefix loses beside its prefix, and what it gains from a catch-all, has a warning of its own
     // (VS-MATCH-PREFIX-ELEMENT and -SLASH); gaining it from a rule that meant it is a conflict.
@@ -135,7 +135,7 @@ function contestedRegex(a: PlannedMatch, b: PlannedMatch, tie: 'earlier' | 'unkn
   const other = isRegex(a) ? b : a
   const isSecondPreferred = rankOrder(a, b, tie) !== 'earlier'
   if (!isSecondPreferred && !isCatchAll(b)) return undefined
-  return { path: isRegex(other) ? '/' : other.path.text || '/', isRegex: true, isFirstPreferred: false }
+  return { path: isRegex(other) ? '/' : textOf(other.path), isRegex: true, isFirstPreferred: false }
 }
 
 type Order = 'earlier' | 'later' | 'unknown'
@@ -146,12 +146,13 @@ function answers(
   a: PlannedMatch,
   b: PlannedMatch,
   matches: (planned: PlannedPath, path: string) => boolean,
+  isLast: (match: PlannedMatch) => boolean,
   order: Order,
 ): 'a' | 'b' | 'either' | undefined {
   const [byA, byB] = [matches(a.path, path), matches(b.path, path)]
   if (byA && byB) {
     // Istio moves catch-alls behind everything else, HTTPRoute ranks them there.
-    if (isCatchAll(a) !== isCatchAll(b)) return isCatchAll(a) ? 'b' : 'a'
+    if (isLast(a) !== isLast(b)) return isLast(a) ? 'b' : 'a'
     return order === 'unknown' ? 'either' : order === 'earlier' ? 'a' : 'b'
   }
   return byA ? 'a' : byB ? 'b' : undefined
@@ -175,6 +176,11 @@ function rank({ path, method, headers, queryParams }: PlannedMatch): number[] {
 
 function isCatchAll({ path, method, headers, queryParams }: PlannedMatch): boolean {
   return isEveryPath(path) && !method && headers.length + queryParams.length === 0
+}
+
+/** What Istio moves to the end of a VirtualService's host; not the regex `/.*`, nor the empty prefix. */
+function isCatchAllToday(match: PlannedMatch): boolean {
+  return isCatchAll(match) && ['/', '.*'].includes(match.path.text)
 }
 
 /** The prefix `/`, the empty one, no path at all, and the regex `.*`. */
@@ -220,8 +226,8 @@ function samplePaths(...paths: PlannedPath[]): string[] {
 }
 
 /** The text that this planned path stands for in the VirtualService's matching. */
-function textOf({ text, suffix }: PlannedPath): string {
-  return text + suffix
+function textOf(path: PlannedPath): string {
+  return isEveryPath(path) ? '/' : path.text + path.suffix
 }
 
 function matchesText(planned: PlannedPath, path: string): boolean {
