@@ -4,6 +4,7 @@ import { translateAuthorizationPolicy } from './authorization-policy/index.ts'
 import { withoutNulls } from './canonical.ts'
 import { isCompanion } from './companion.ts'
 import { inspect } from './fate.ts'
+import { modeFor } from './mode.ts'
 import { translateNamespace } from './namespace/index.ts'
 import { createReport } from './report.ts'
 import { translateRequestAuthentication } from './request-authentication/index.ts'
@@ -43,7 +44,7 @@ export function translate<K extends KubernetesObject>(
   const report = createReport(settings)
   const cleaned = withoutNulls(object)
   if (!inspect(cleaned.metadata, metadataShape, 'metadata', { type }, report)) return leave(object, report)
-  if (isCompanion(cleaned)) return leave(object)
+  if (isCompanion(cleaned) || modeFor(cleaned, cluster, settings) === 'off') return leave(object)
   // The table is keyed by the very kind that the translator takes, which is more than the compiler can follow.
   const translation = (translator as unknown as Translate<K>)(cleaned, cluster, settings)
   // What is left alone is left alone to the last null.

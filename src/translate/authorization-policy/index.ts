@@ -7,7 +7,6 @@ import { isEqual } from '../canonical.ts'
 import { nameOf } from '../companion.ts'
 import { inspect } from '../fate.ts'
 import { namesGateway, withNewGateways } from '../identities.ts'
-import { modeFor } from '../mode.ts'
 import { restoreOriginal } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
@@ -33,7 +32,6 @@ export function translateAuthorizationPolicy(
   cluster: ClusterSnapshot,
   settings: Settings,
 ): Translation<istio.AuthorizationPolicy> {
-  if (modeFor(object, cluster, settings) === 'off') return leave(object)
   const report = createReport(settings)
   const original = restoreOriginal(object)
   // An AuthorizationPolicy may come without a spec, which Istio reads as an empty one.

@@ -6,7 +6,6 @@ import type * as gateway from '../../apis/gateway.ts'
 import { translateAuthorizationPolicy } from '../authorization-policy/index.ts'
 import { isEqual } from '../canonical.ts'
 import { companionMetadata, isCompanion } from '../companion.ts'
-import { modeFor } from '../mode.ts'
 import { restoreOriginal, withField } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import { translateRequestAuthentication } from '../request-authentication/index.ts'
@@ -33,7 +32,6 @@ export function translateNamespace(
   cluster: ClusterSnapshot,
   settings: Settings,
 ): Translation<Namespace> {
-  if (modeFor(object, cluster, settings) === 'off') return leave(object)
   const report = createReport(settings)
   const original = restoreOriginal(object)
   const { name = '', labels = {} } = original.metadata

@@ -5,7 +5,6 @@ import type * as istio from '../../apis/istio.ts'
 import { attached, checkPlace, type Outcome as PolicyOutcome, reportKept, twin } from '../attachment.ts'
 import { nameOf } from '../companion.ts'
 import { inspect } from '../fate.ts'
-import { modeFor } from '../mode.ts'
 import { restoreOriginal } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
@@ -22,7 +21,6 @@ export function translateRequestAuthentication(
   cluster: ClusterSnapshot,
   settings: Settings,
 ): Translation<istio.RequestAuthentication> {
-  if (modeFor(object, cluster, settings) === 'off') return leave(object)
   const report = createReport(settings)
   const original = restoreOriginal(object)
   const spec = original.spec ?? {}

@@ -1,7 +1,6 @@
 // Service: one that the settings enrol by name is labelled for its waypoint. Files only and the reconciler: the webhook
 // does not take Services, since Kubeflow's controllers wipe labels that they did not write (research/kubeflow.md, table a).
 import type { Service } from '../../apis/core.ts'
-import { modeFor } from '../mode.ts'
 import { missingForEnrolment } from '../namespace/index.ts'
 import { withField } from '../original.ts'
 import { createReport } from '../report.ts'
@@ -12,7 +11,6 @@ import { ambientRule, ingressUseWaypointLabel, useWaypointLabel, useWaypointName
 
 export function translateService(object: Service, cluster: ClusterSnapshot, settings: Settings): Translation<Service> {
   const namespace = namespaceOf(object)
-  if (modeFor(object, cluster, settings) === 'off') return leave(object)
   const { waypoint } = ambientRule(namespace, cluster, settings) ?? {}
   const { name = '', labels = {} } = object.metadata
   if (!waypoint || waypoint.services === 'all' || !waypoint.services.includes(name)) return leave(object)

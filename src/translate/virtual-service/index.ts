@@ -5,7 +5,6 @@ import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { companionMetadata, companionName, isCompanion, nameOf } from '../companion.ts'
 import { inspect } from '../fate.ts'
-import { modeFor } from '../mode.ts'
 import { restoreOriginal } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
@@ -24,7 +23,6 @@ export function translateVirtualService(
   cluster: ClusterSnapshot,
   settings: Settings,
 ): Translation<istio.VirtualService> {
-  if (modeFor(object, cluster, settings) === 'off') return leave(object)
   const report = createReport(settings)
   if (isKnative(object)) {
     // Its controllers compare labels and annotations: not one byte of it may change (research/kubeflow.md, table a).
