@@ -100,7 +100,7 @@ t.test('each problem of a file is one line with its place, what is wrong, and wh
   problems('profile: openshift\n', ['settings.yaml:1:1: profile: must be kubeflow or generic, not "openshift"'])
   problems('mode: observe\n\nmodus: enforce\n', [
     'settings.yaml:3:1: modus: is no field here; use one of profile, mode, rootNamespace, trustDomain, clusterDomain, ' +
-      'revision, virtualServices, gateways, namespaces, pathPrefixes, severities',
+      'revision, virtualServices, subsets, referenceGrants, ruleOrder, grpcRoutes, gateways, namespaces, pathPrefixes, severities',
   ])
   problems('revision: 1\ngateways:\n', [
     'settings.yaml:1:1: revision: must be of type string, not number; write "1" in quotes',
@@ -186,6 +186,10 @@ const populated: Full<SettingsFile> = {
   clusterDomain: 'cluster.local',
   revision: 'default',
   virtualServices: 'keep',
+  subsets: 'services',
+  referenceGrants: 'create',
+  ruleOrder: 'regex',
+  grpcRoutes: true,
   gateways: [
     {
       istioGateways: ['a/b'],

@@ -18,6 +18,7 @@ export interface Listener {
   port: number
   protocol: string
   hostname?: string
+  tls?: { mode?: 'Terminate' | 'Passthrough' }
   allowedRoutes?: {
     namespaces?: { from?: 'All' | 'Same' | 'Selector'; selector?: { matchLabels?: Record<string, string> } }
   }
@@ -43,10 +44,19 @@ export interface ParentReference {
 }
 
 export interface HTTPRouteRule {
+  name?: string
   matches?: HTTPRouteMatch[]
   filters?: HTTPRouteFilter[]
   backendRefs?: HTTPBackendRef[]
   timeouts?: { request?: string; backendRequest?: string }
+  retry?: HTTPRouteRetry
+}
+
+/** Experimental channel only, up to v1.6. */
+export interface HTTPRouteRetry {
+  codes?: number[]
+  attempts?: number
+  backoff?: string
 }
 
 export interface HTTPRouteMatch {
@@ -73,6 +83,25 @@ export type HTTPRouteFilter =
   | { type: 'ResponseHeaderModifier'; responseHeaderModifier: HTTPHeaderFilter }
   | { type: 'URLRewrite'; urlRewrite: HTTPURLRewriteFilter }
   | { type: 'RequestRedirect'; requestRedirect: HTTPRequestRedirectFilter }
+  | { type: 'RequestMirror'; requestMirror: HTTPRequestMirrorFilter }
+  | { type: 'CORS'; cors: HTTPCORSFilter }
+
+export interface HTTPRequestMirrorFilter {
+  backendRef: BackendObjectReference
+  percent?: number
+  fraction?: { numerator: number; denominator?: number }
+}
+
+/** Standard channel from v1.5, experimental before. */
+export interface HTTPCORSFilter {
+  allowOrigins?: string[]
+  allowCredentials?: boolean
+  allowMethods?: string[]
+  allowHeaders?: string[]
+  exposeHeaders?: string[]
+  /** Seconds. The CRD makes 5 of an absent one. */
+  maxAge?: number
+}
 
 export interface HTTPHeaderFilter {
   set?: HTTPHeader[]
@@ -102,14 +131,50 @@ export type HTTPPathModifier =
   | { type: 'ReplaceFullPath'; replaceFullPath: string }
   | { type: 'ReplacePrefixMatch'; replacePrefixMatch: string }
 
-export interface HTTPBackendRef {
+export interface BackendObjectReference {
   group?: string
   kind?: string
   namespace?: string
   name: string
   port?: number
+}
+
+export interface BackendRef extends BackendObjectReference {
   weight?: number
+}
+
+export interface HTTPBackendRef extends BackendRef {
   filters?: HTTPRouteFilter[]
+}
+
+/** v1 from bundle v1.5. */
+export interface TLSRoute extends KubernetesObject {
+  kind: 'TLSRoute'
+  spec: { parentRefs?: ParentReference[]; hostnames?: string[]; rules: { name?: string; backendRefs: BackendRef[] }[] }
+  status?: HTTPRoute['status']
+}
+
+/** v1 from bundle v1.6. */
+export interface TCPRoute extends KubernetesObject {
+  kind: 'TCPRoute'
+  spec: { parentRefs?: ParentReference[]; rules: { name?: string; backendRefs: BackendRef[] }[] }
+  status?: HTTPRoute['status']
+}
+
+export interface GRPCRoute extends KubernetesObject {
+  kind: 'GRPCRoute'
+  spec: { parentRefs?: ParentReference[]; hostnames?: string[]; rules?: GRPCRouteRule[] }
+  status?: HTTPRoute['status']
+}
+
+export interface GRPCRouteRule {
+  name?: string
+  matches?: {
+    method?: { type: 'Exact'; service?: string; method?: string }
+    headers?: HTTPHeaderMatch[]
+  }[]
+  filters?: HTTPRouteFilter[]
+  backendRefs?: HTTPBackendRef[]
 }
 
 /** v1beta1: permission, given in the namespace of the target, for routes of another namespace to refer to it. */

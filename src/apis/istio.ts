@@ -174,6 +174,22 @@ export interface Server {
   tls?: { httpsRedirect?: boolean; mode?: string; credentialName?: string }
 }
 
+/** Only what a VirtualService's subsets need. */
+export interface DestinationRule extends KubernetesObject {
+  kind: 'DestinationRule'
+  spec: {
+    host?: string
+    subsets?: { name?: string; labels?: Record<string, string>; trafficPolicy?: unknown }[]
+    trafficPolicy?: unknown
+  }
+}
+
+/** Only what a VirtualService's hosts and destinations need. */
+export interface ServiceEntry extends KubernetesObject {
+  kind: 'ServiceEntry'
+  spec: { hosts?: string[]; ports?: { number?: number; name?: string; protocol?: string }[] }
+}
+
 export interface AuthorizationPolicy extends KubernetesObject {
   kind: 'AuthorizationPolicy'
   spec: AuthorizationPolicySpec

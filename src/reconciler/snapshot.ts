@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events'
 import type { BaseLogger } from 'pino'
 import type { KubernetesObject } from '../apis/core.ts'
-import { type ClusterSnapshot, emptySnapshot, putObject, removeObject } from '../translate/snapshot.ts'
+import { type ClusterSnapshot, emptySnapshot, noCapabilities, putObject, removeObject } from '../translate/snapshot.ts'
 import type { ApiServer } from './api-server.ts'
 import { type Delays, follow, type Resource } from './watch.ts'
 
@@ -29,15 +29,21 @@ export const resources: readonly Resource[] = [
   },
   custom('networking.istio.io/v1', 'Gateway', 'gateways'),
   custom('networking.istio.io/v1', 'VirtualService', 'virtualservices'),
+  custom('networking.istio.io/v1', 'DestinationRule', 'destinationrules'),
+  custom('networking.istio.io/v1', 'ServiceEntry', 'serviceentries'),
   custom('security.istio.io/v1', 'AuthorizationPolicy', 'authorizationpolicies'),
   custom('security.istio.io/v1', 'RequestAuthentication', 'requestauthentications'),
   custom('gateway.networking.k8s.io/v1', 'Gateway', 'gateways'),
   custom('gateway.networking.k8s.io/v1', 'HTTPRoute', 'httproutes'),
+  custom('gateway.networking.k8s.io/v1', 'TLSRoute', 'tlsroutes'),
+  custom('gateway.networking.k8s.io/v1', 'TCPRoute', 'tcproutes'),
+  custom('gateway.networking.k8s.io/v1', 'GRPCRoute', 'grpcroutes'),
   custom('gateway.networking.k8s.io/v1beta1', 'ReferenceGrant', 'referencegrants'),
-  {
+  ...['httproutes', 'tlsroutes', 'tcproutes', 'grpcroutes'].map(plural => ({
     ...custom('apiextensions.k8s.io/v1', 'CustomResourceDefinition', 'customresourcedefinitions'),
-    query: { fieldSelector: 'metadata.name=httproutes.gateway.networking.k8s.io' },
-  },
+    // A selector by name takes one name, and other CRDs are none of our business.
+    query: { fieldSelector: `metadata.name=${plural}.gateway.networking.k8s.io` },
+  })),
 ]
 
 function custom(apiVersion: string, kind: string, plural: string): Resource {
@@ -53,7 +59,7 @@ export function startLiveSnapshot(
     delays,
   }: { logger: Pick<BaseLogger, 'debug' | 'info' | 'warn'>; syncMilliseconds?: number; delays?: Delays },
 ): LiveSnapshot {
-  const snapshot = emptySnapshot('observed')
+  const snapshot = { ...emptySnapshot('observed'), capabilities: noCapabilities }
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal) // Each watch listens, which is no leak.
   const unread = new Set(resources)

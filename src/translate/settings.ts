@@ -14,6 +14,17 @@ export interface Settings {
   revision: string
   /** What becomes of a VirtualService whose HTTPRoute serves: `park` makes istiod ignore it, `keep` leaves it. */
   virtualServices: 'park' | 'keep'
+  /** A destination's subset: `deny` it, or keep a Service for each (`services`). */
+  subsets: 'deny' | 'services'
+  /** Grants that routes to Services of other namespaces need: `given` by the Services' owners, or `create` them. */
+  referenceGrants: 'given' | 'create'
+  /**
+   * Where Gateway API would sort rules differently: `specificity` refuses, `regex` makes each match of the host a regex
+   * whose length keeps the order, which only Istio does.
+   */
+  ruleOrder: 'specificity' | 'regex'
+  /** Whether a VirtualService that matches gRPC methods alone becomes a GRPCRoute in place of an HTTPRoute. */
+  grpcRoutes: boolean
   gateways: GatewayMapping[]
   /** The first rule that matches a Namespace holds; a Namespace without one is left alone. */
   namespaces: NamespaceRule[]

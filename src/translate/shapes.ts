@@ -33,6 +33,8 @@ const workload = read({
   spec: read({ template: podTemplate, jobTemplate: read({ spec: read({ template: podTemplate }) }) }),
 })
 
+const routeStatus = read({ status: read({ parents: listOf(read({ parentRef, conditions })) }) })
+
 /** What is read of an object, by kind and group; kinds that are not named are not read, or carry their own fates. */
 const shapes: Record<string, Shape> = {
   'Service/': read({
@@ -51,14 +53,40 @@ const shapes: Record<string, Shape> = {
   'Job/batch': workload,
   'CronJob/batch': workload,
   'Gateway/networking.istio.io': read({
-    spec: read({ servers: listOf(read({ hosts: strings, tls: read({ httpsRedirect: 'boolean' }) })) }),
+    spec: read({
+      servers: listOf(
+        read({
+          hosts: strings,
+          port: read({ number: portNumber, name: 'string', protocol: 'string' }),
+          tls: read({ httpsRedirect: 'boolean', mode: 'string' }),
+        }),
+      ),
+    }),
   }),
   'Gateway/gateway.networking.k8s.io': read({
-    spec: read({ gatewayClassName: 'string', listeners: listOf(read({ name: 'string', hostname: 'string' })) }),
+    spec: read({
+      gatewayClassName: 'string',
+      listeners: listOf(
+        read({
+          name: 'string',
+          hostname: 'string',
+          port: portNumber,
+          protocol: 'string',
+          tls: read({ mode: 'string' }),
+        }),
+      ),
+    }),
     status: read({ addresses: listOf('any'), conditions }),
   }),
-  'HTTPRoute/gateway.networking.k8s.io': read({
-    status: read({ parents: listOf(read({ parentRef, conditions })) }),
+  'HTTPRoute/gateway.networking.k8s.io': routeStatus,
+  'TLSRoute/gateway.networking.k8s.io': routeStatus,
+  'TCPRoute/gateway.networking.k8s.io': routeStatus,
+  'GRPCRoute/gateway.networking.k8s.io': routeStatus,
+  'DestinationRule/networking.istio.io': read({
+    spec: read({ host: 'string', subsets: listOf(read({ name: 'string', labels })) }),
+  }),
+  'ServiceEntry/networking.istio.io': read({
+    spec: read({ hosts: strings, ports: listOf(read({ number: portNumber, name: 'string', protocol: 'string' })) }),
   }),
   'ReferenceGrant/gateway.networking.k8s.io': read({
     spec: read({

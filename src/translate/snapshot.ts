@@ -22,8 +22,13 @@ export interface ClusterSnapshot {
   readonly istioGateways: ByNamespace<istio.Gateway>
   readonly gateways: ByNamespace<gateway.Gateway>
   readonly httpRoutes: ByNamespace<gateway.HTTPRoute>
+  readonly tlsRoutes: ByNamespace<gateway.TLSRoute>
+  readonly tcpRoutes: ByNamespace<gateway.TCPRoute>
+  readonly grpcRoutes: ByNamespace<gateway.GRPCRoute>
   readonly referenceGrants: ByNamespace<gateway.ReferenceGrant>
   readonly virtualServices: ByNamespace<istio.VirtualService>
+  readonly destinationRules: ByNamespace<istio.DestinationRule>
+  readonly serviceEntries: ByNamespace<istio.ServiceEntry>
   readonly authorizationPolicies: ByNamespace<istio.AuthorizationPolicy>
   readonly requestAuthentications: ByNamespace<istio.RequestAuthentication>
 }
@@ -43,11 +48,51 @@ export interface Workload {
 
 /** What the installed CRDs can store. A field that they lack would be pruned without a word. */
 export interface Capabilities {
-  httpRoute: { timeouts: boolean }
+  httpRoute: {
+    /** `timeouts`, from v1.2. */
+    timeouts: boolean
+    /** `retry`, of the experimental channel. */
+    retry: boolean
+    /** The CORS filter, from v1.5. */
+    cors: boolean
+    /** `percent` and `fraction` of a RequestMirror, from v1.3. */
+    mirrorFraction: boolean
+    /** `rules[].name`, from v1.4. */
+    ruleName: boolean
+    /** Redirects by 303, 307 and 308, from v1.5. */
+    redirectCodes: boolean
+    /** How many matches a rule may have: 8, and 64 from v1.2. */
+    matches: number
+  }
+  /** Whether the kind can be stored as v1: TLSRoute from v1.5, TCPRoute from v1.6, GRPCRoute from v1.1. */
+  tlsRoute: boolean
+  tcpRoute: boolean
+  grpcRoute: boolean
 }
 
-/** The standard channel of Gateway API v1.2 and later. */
-export const standardCapabilities: Capabilities = { httpRoute: { timeouts: true } }
+/** The standard channel of Gateway API v1.6. */
+export const standardCapabilities: Capabilities = {
+  httpRoute: {
+    timeouts: true,
+    retry: false,
+    cors: true,
+    mirrorFraction: true,
+    ruleName: true,
+    redirectCodes: true,
+    matches: 64,
+  },
+  tlsRoute: true,
+  tcpRoute: true,
+  grpcRoute: true,
+}
+
+/** Without any CRD of Gateway API: what a live cluster starts from, until its CRDs are read. */
+export const noCapabilities: Capabilities = {
+  httpRoute: httpRouteCapabilities(undefined),
+  tlsRoute: false,
+  tcpRoute: false,
+  grpcRoute: false,
+}
 
 /** The kinds that a snapshot holds as they are; workloads and capabilities are read out of others. */
 const collections = {
@@ -55,8 +100,13 @@ const collections = {
   'Gateway/networking.istio.io': 'istioGateways',
   'Gateway/gateway.networking.k8s.io': 'gateways',
   'HTTPRoute/gateway.networking.k8s.io': 'httpRoutes',
+  'TLSRoute/gateway.networking.k8s.io': 'tlsRoutes',
+  'TCPRoute/gateway.networking.k8s.io': 'tcpRoutes',
+  'GRPCRoute/gateway.networking.k8s.io': 'grpcRoutes',
   'ReferenceGrant/gateway.networking.k8s.io': 'referenceGrants',
   'VirtualService/networking.istio.io': 'virtualServices',
+  'DestinationRule/networking.istio.io': 'destinationRules',
+  'ServiceEntry/networking.istio.io': 'serviceEntries',
   'AuthorizationPolicy/security.istio.io': 'authorizationPolicies',
   'RequestAuthentication/security.istio.io': 'requestAuthentications',
 } as const
@@ -73,8 +123,13 @@ export interface MutableSnapshot {
   istioGateways: Map<string, Map<string, istio.Gateway>>
   gateways: Map<string, Map<string, gateway.Gateway>>
   httpRoutes: Map<string, Map<string, gateway.HTTPRoute>>
+  tlsRoutes: Map<string, Map<string, gateway.TLSRoute>>
+  tcpRoutes: Map<string, Map<string, gateway.TCPRoute>>
+  grpcRoutes: Map<string, Map<string, gateway.GRPCRoute>>
   referenceGrants: Map<string, Map<string, gateway.ReferenceGrant>>
   virtualServices: Map<string, Map<string, istio.VirtualService>>
+  destinationRules: Map<string, Map<string, istio.DestinationRule>>
+  serviceEntries: Map<string, Map<string, istio.ServiceEntry>>
   authorizationPolicies: Map<string, Map<string, istio.AuthorizationPolicy>>
   requestAuthentications: Map<string, Map<string, istio.RequestAuthentication>>
 }
@@ -89,8 +144,13 @@ export function emptySnapshot(statuses: ClusterSnapshot['statuses'] = 'assumed')
     istioGateways: new Map(),
     gateways: new Map(),
     httpRoutes: new Map(),
+    tlsRoutes: new Map(),
+    tcpRoutes: new Map(),
+    grpcRoutes: new Map(),
     referenceGrants: new Map(),
     virtualServices: new Map(),
+    destinationRules: new Map(),
+    serviceEntries: new Map(),
     authorizationPolicies: new Map(),
     requestAuthentications: new Map(),
   }
@@ -131,6 +191,8 @@ export function removeObject(snapshot: MutableSnapshot, object: core.KubernetesO
   snapshot.workloads.get(namespaceOf(object))?.delete(`${object.kind}/${name}`)
   const collection = collectionOf(object)
   if (collection) snapshot[collection].get(namespaceOf(object))?.delete(name)
+  // Without its CRD nothing of a kind can be stored, and an empty schema says just that.
+  if (object.kind === 'CustomResourceDefinition') readCapabilities(snapshot, { ...object, spec: {} } as typeof object)
 }
 
 function put<T>(collection: Map<string, Map<string, T>>, namespace: string, name: string, item: T): void {
@@ -214,12 +276,44 @@ function stateOf(
 
 // Capabilities -----------------------------------------------------------------------------------------------------
 
+/** What each CRD says of itself. A version that is not served, or not there, stores nothing. */
 function readCapabilities(snapshot: MutableSnapshot, crd: core.KubernetesObject): void {
-  if (crd.metadata.name !== 'httproutes.gateway.networking.k8s.io') return
-  const { spec } = crd as { spec?: { versions?: { name: string; schema?: unknown }[] } }
+  const schema = schemaOfV1(crd)
+  const isServed = schema !== undefined
+  switch (crd.metadata.name) {
+    case 'httproutes.gateway.networking.k8s.io':
+      snapshot.capabilities = { ...snapshot.capabilities, httpRoute: httpRouteCapabilities(schema) }
+      break
+    case 'tlsroutes.gateway.networking.k8s.io':
+      snapshot.capabilities = { ...snapshot.capabilities, tlsRoute: isServed }
+      break
+    case 'tcproutes.gateway.networking.k8s.io':
+      snapshot.capabilities = { ...snapshot.capabilities, tcpRoute: isServed }
+      break
+    case 'grpcroutes.gateway.networking.k8s.io':
+      snapshot.capabilities = { ...snapshot.capabilities, grpcRoute: isServed }
+      break
+  }
+}
+
+function schemaOfV1(crd: core.KubernetesObject): unknown {
+  const { spec } = crd as { spec?: { versions?: { name: string; served?: boolean; schema?: unknown }[] } }
   const version = spec?.versions?.find(({ name }) => name === 'v1')
-  snapshot.capabilities = {
-    httpRoute: { timeouts: propertyOf(version?.schema, ['spec', 'rules', 'timeouts']) !== undefined },
+  return version && version.served !== false ? (version.schema ?? {}) : undefined
+}
+
+function httpRouteCapabilities(schema: unknown): Capabilities['httpRoute'] {
+  const rule = (...path: string[]) => propertyOf(schema, ['spec', 'rules', ...path])
+  const matches = rule('matches')
+  const codes = rule('filters', 'requestRedirect', 'statusCode')
+  return {
+    timeouts: rule('timeouts') !== undefined,
+    retry: rule('retry') !== undefined,
+    cors: rule('filters', 'cors') !== undefined,
+    mirrorFraction: rule('filters', 'requestMirror', 'fraction') !== undefined,
+    ruleName: rule('name') !== undefined,
+    redirectCodes: isRecord(codes) && Array.isArray(codes.enum) && codes.enum.includes(303),
+    matches: isRecord(matches) && typeof matches.maxItems === 'number' ? matches.maxItems : 8,
   }
 }
 

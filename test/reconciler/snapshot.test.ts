@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { connect } from '../../src/reconciler/api-server.ts'
 import { resources, startLiveSnapshot } from '../../src/reconciler/snapshot.ts'
-import { byKey } from '../../src/translate/snapshot.ts'
+import { byKey, noCapabilities } from '../../src/translate/snapshot.ts'
 import { FakeApiServer } from './fake-api-server.ts'
 
 const logger = pino({ level: 'silent' })
@@ -57,7 +57,7 @@ t.test('holds every kind that translators read, as the cluster observes it', asy
   t.strictSame(live.missing(), [])
   const { statuses, capabilities, namespaces, workloads, ...collections } = live.cluster
   t.equal(statuses, 'observed')
-  t.strictSame(capabilities, { httpRoute: { timeouts: false } })
+  t.strictSame(capabilities, noCapabilities, 'a CRD without a single field can store nothing')
   t.ok(namespaces.has('x'))
   t.match(byKey(workloads, 'a/Pod/p') ?? workloads.get('a')?.get('Pod/p'), { serviceAccount: 'a/sa', state: 'sidecar' })
   for (const [name, collection] of Object.entries(collections)) t.ok(byKey<unknown>(collection, 'a/x'), name)

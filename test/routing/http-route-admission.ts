@@ -73,6 +73,7 @@ function refusalsOfFilter(filter: gateway.HTTPRouteFilter): string[] {
   if (filter.type === 'URLRewrite') {
     return wrong(filter.urlRewrite.hostname !== undefined && !hostname.test(filter.urlRewrite.hostname), 'hostname')
   }
+  if (filter.type !== 'RequestRedirect') return []
   const { scheme = 'http', hostname: host, port = 1, statusCode = 302 } = filter.requestRedirect
   return [
     ...wrong(!['http', 'https'].includes(scheme), `scheme ${scheme}`),
