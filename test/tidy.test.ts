@@ -36,9 +36,9 @@ t.test('imports point inward only', async t => {
   }
 })
 
-t.test('the core imports nothing outside src/translate and src/apis', async t => {
+t.test('the core imports nothing outside src/translate and src/apis but RE2, which is a computation', async t => {
   for (const file of files.filter(file => ['translate', 'apis'].includes(partOf(file)))) {
-    const foreign = importsOf(file).filter(path => !path.startsWith('.'))
+    const foreign = importsOf(file).filter(path => !path.startsWith('.') && path !== 're2js')
     t.strictSame(foreign, [], file)
   }
 })

@@ -22,7 +22,7 @@ export const metadataShape = read({
 
 const portNumber: Shape = 'integer'
 const conditions = listOf(read({ type: 'string', status: 'string' }))
-const parentRef = read({ name: 'string', namespace: 'string', sectionName: 'string' })
+const parentRef = read({ name: 'string', namespace: 'string', sectionName: 'string', port: 'integer' })
 
 const podSpec = read({
   serviceAccountName: 'string',
@@ -33,6 +33,7 @@ const workload = read({
   spec: read({ template: podTemplate, jobTemplate: read({ spec: read({ template: podTemplate }) }) }),
 })
 
+const httpCondition = read({ type: 'string', name: 'string', value: 'string' })
 const routeStatus = read({ status: read({ parents: listOf(read({ parentRef, conditions })) }) })
 
 /** What is read of an object, by kind and group; kinds that are not named are not read, or carry their own fates. */
@@ -78,7 +79,25 @@ const shapes: Record<string, Shape> = {
     }),
     status: read({ addresses: listOf('any'), conditions }),
   }),
-  'HTTPRoute/gateway.networking.k8s.io': routeStatus,
+  'HTTPRoute/gateway.networking.k8s.io': read({
+    spec: read({
+      parentRefs: listOf(parentRef),
+      hostnames: strings,
+      rules: listOf(
+        read({
+          matches: listOf(
+            read({
+              path: read({ type: 'string', value: 'string' }),
+              headers: listOf(httpCondition),
+              queryParams: listOf(httpCondition),
+              method: 'string',
+            }),
+          ),
+        }),
+      ),
+    }),
+    status: read({ parents: listOf(read({ parentRef, conditions })) }),
+  }),
   'TLSRoute/gateway.networking.k8s.io': routeStatus,
   'TCPRoute/gateway.networking.k8s.io': routeStatus,
   'GRPCRoute/gateway.networking.k8s.io': routeStatus,

@@ -3,8 +3,11 @@ import type * as core from '../apis/core.ts'
 import type * as gateway from '../apis/gateway.ts'
 import type * as istio from '../apis/istio.ts'
 import { withoutNulls } from './canonical.ts'
+import { isCompanion } from './companion.ts'
 import { isRecord } from './fate.ts'
+import { RoutingIndex } from './routing-index.ts'
 import { isReadable } from './shapes.ts'
+import { httpRoutePlaces, virtualServicePlaces } from './virtual-service/places.ts'
 
 /** Objects of one kind: namespace -> name -> object. */
 export type ByNamespace<T> = ReadonlyMap<string, ReadonlyMap<string, T>>
@@ -31,7 +34,12 @@ export interface ClusterSnapshot {
   readonly serviceEntries: ByNamespace<istio.ServiceEntry>
   readonly authorizationPolicies: ByNamespace<istio.AuthorizationPolicy>
   readonly requestAuthentications: ByNamespace<istio.RequestAuthentication>
+  /** Who routes near a path: VirtualServices, and HTTPRoutes that are not ours. Made from the collections above. */
+  readonly routing: RoutingIndex<Routing>
 }
+
+/** What routes requests by host and path. */
+export type Routing = istio.VirtualService | gateway.HTTPRoute
 
 /** Pods that look alike to a policy: one Pod when live, one pod template in files. */
 export interface Workload {
@@ -132,6 +140,7 @@ export interface MutableSnapshot {
   serviceEntries: Map<string, Map<string, istio.ServiceEntry>>
   authorizationPolicies: Map<string, Map<string, istio.AuthorizationPolicy>>
   requestAuthentications: Map<string, Map<string, istio.RequestAuthentication>>
+  routing: RoutingIndex<Routing>
 }
 
 export function emptySnapshot(statuses: ClusterSnapshot['statuses'] = 'assumed'): MutableSnapshot {
@@ -153,6 +162,7 @@ export function emptySnapshot(statuses: ClusterSnapshot['statuses'] = 'assumed')
     serviceEntries: new Map(),
     authorizationPolicies: new Map(),
     requestAuthentications: new Map(),
+    routing: new RoutingIndex(),
   }
 }
 
@@ -181,6 +191,17 @@ export function putObject(snapshot: MutableSnapshot, given: core.KubernetesObjec
   if (workload) put(snapshot.workloads, workload.namespace, workload.name, workload)
   const collection = collectionOf(object)
   if (collection) put<unknown>(snapshot[collection], namespaceOf(object), name, object)
+  if (collection === 'virtualServices') {
+    const virtualService = object as istio.VirtualService
+    snapshot.routing.put(routingKey(object), virtualService, virtualServicePlaces(virtualService))
+  } else if (collection === 'httpRoutes') {
+    const route = object as gateway.HTTPRoute
+    snapshot.routing.put(routingKey(object), route, isCompanion(route) ? [] : httpRoutePlaces(route))
+  }
+}
+
+function routingKey(object: core.KubernetesObject): string {
+  return `${object.kind}/${namespaceOf(object)}/${object.metadata.name}`
 }
 
 /** Removes what `putObject` added for an object of this kind, namespace and name. */
@@ -191,6 +212,7 @@ export function removeObject(snapshot: MutableSnapshot, object: core.KubernetesO
   snapshot.workloads.get(namespaceOf(object))?.delete(`${object.kind}/${name}`)
   const collection = collectionOf(object)
   if (collection) snapshot[collection].get(namespaceOf(object))?.delete(name)
+  if (collection === 'virtualServices' || collection === 'httpRoutes') snapshot.routing.remove(routingKey(object))
   // Without its CRD nothing of a kind can be stored, and an empty schema says just that.
   if (object.kind === 'CustomResourceDefinition') readCapabilities(snapshot, { ...object, spec: {} } as typeof object)
 }

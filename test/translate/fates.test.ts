@@ -89,7 +89,8 @@ t.test('every field that counts as translated changes the result when it is take
         const others = [...cluster.virtualServices.values()]
           .flatMap(map => [...map.values()])
           .filter(({ metadata }) => metadata.name !== object.metadata.name)
-        const rest = { ...cluster, virtualServices: snapshotOf(others).virtualServices }
+        const { virtualServices, routing } = snapshotOf(others)
+        const rest = { ...cluster, virtualServices, routing }
         inert.set(key, before === outcome(translate(without, rest, settings)))
       }
     }

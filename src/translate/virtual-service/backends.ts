@@ -12,6 +12,8 @@ export interface Surroundings {
   namespace: string
   cluster: ClusterSnapshot
   settings: Settings
+  /** Set for calls inside the mesh, where Istio asks for no ReferenceGrant; `port` is the one that was called, if known. */
+  mesh?: { port?: number }
 }
 
 const weightLimit = 1_000_000
@@ -67,7 +69,7 @@ function serviceRef(
   if (number === undefined) return undefined
   if (number < 1 || number > 65535) report('VS-FIELD-TYPE', `${field}.port.number`, { wanted: 'port, 1 to 65535' })
   const isElsewhere = service.namespace !== surroundings.namespace
-  if (isElsewhere && !isGranted(service, surroundings)) {
+  if (isElsewhere && !surroundings.mesh && !isGranted(service, surroundings)) {
     const from = `HTTPRoute of ${surroundings.namespace}`
     report('VS-DESTINATION-GRANT', `${field}.host`, { service: `${service.namespace}/${service.name}`, from })
   }

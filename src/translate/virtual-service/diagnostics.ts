@@ -43,7 +43,7 @@ export const virtualServiceDiagnostics = {
     untranslated: true,
     since: '0.1.0',
     message:
-      'without sidecars nobody applies mesh routes; serve the host by a waypoint and write an HTTPRoute for its Service',
+      'no waypoint serves {service}, so nobody would apply the route and nothing is changed; enrol the Service in a waypoint',
   },
   'VS-GATEWAYS-UNMAPPED': {
     severity: 'warning',
@@ -60,17 +60,17 @@ export const virtualServiceDiagnostics = {
       'Knative routes cannot run in ambient and are left as they are; use KServe RawDeployment with enableGatewayApi',
   },
   'VS-GATEWAYS-REDIRECT': {
-    severity: 'warning',
-    untranslated: true,
+    severity: 'note',
     since: '0.1.0',
     message:
-      'Gateway {gateway} redirects to HTTPS, which an HTTPRoute here would bypass; add the redirect to the new Gateway',
+      'a server of {gateway} only redirects to HTTPS and serves no route, so none is attached there; keep the redirect on the new Gateway',
   },
   'VS-EXPORT-TO': {
     severity: 'warning',
     untranslated: true,
     since: '0.1.0',
-    message: 'HTTPRoute has no exportTo and would be seen by the gateway; remove exportTo, or keep the VirtualService',
+    message:
+      'the gateway in {namespace} does not see it and a route would be seen, so nothing is changed; export it there, or drop the gateway',
   },
   'VS-TLS-ROUTE': {
     severity: 'denial',
@@ -90,39 +90,30 @@ export const virtualServiceDiagnostics = {
   'VS-MATCH-SCHEME': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'HTTPRoute cannot match the scheme, every scheme would match; attach the route to one listener instead',
+    message:
+      'HTTPRoute has a scheme only through its listener, every scheme would match; match http or https exactly, on a gateway',
   },
   'VS-MATCH-PORT': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'HTTPRoute cannot match the port, every port would match; use a Gateway listener per port',
+    message:
+      'the ports of {gateway} are not known, every port would match; add the Istio Gateway, or a VirtualService per port',
   },
   'VS-MATCH-AUTHORITY': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'HTTPRoute matches hosts only in hostnames, every host would match; write a VirtualService per host',
-  },
-  'VS-MATCH-GATEWAYS': {
-    severity: 'denial',
-    since: '0.1.0',
     message:
-      'HTTPRoute binds whole routes to gateways, the match would hold on all; write a VirtualService per gateway',
+      'HTTPRoute matches plain host names only, in hostnames, every host would match; write a VirtualService per host',
   },
   'VS-MATCH-SOURCE': {
     severity: 'denial',
     since: '0.1.0',
     message: 'no Gateway API route knows its caller, every caller would match; use an AuthorizationPolicy',
   },
-  'VS-MATCH-URI-CASE': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'PathPrefix and Exact mind the case, requests in another case would be lost; list the spellings',
-  },
   'VS-MATCH-WITHOUT-HEADERS': {
     severity: 'denial',
     since: '0.1.0',
-    message:
-      'HTTPRoute cannot match the absence of a header, more requests would match; put a rule with the header first',
+    message: 'no later rule answers all requests with {name}, more requests would match; end with a rule for them',
   },
   'VS-MATCH-METHOD': {
     severity: 'denial',
@@ -137,13 +128,7 @@ export const virtualServiceDiagnostics = {
   'VS-MATCH-REGEX': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'must have 1 to 1024 characters (4096 in headers), the API server would refuse it; shorten it',
-  },
-  'VS-MATCH-PATH': {
-    severity: 'denial',
-    since: '0.1.0',
-    message:
-      'HTTPRoute refuses paths with //, /./, /../, %2F, # or other characters outside RFC 3986; write it plainly',
+    message: '{regex} is no RE2 expression of 1 to 1024 characters (4096 in headers), it would be refused; correct it',
   },
   'VS-MATCH-PATH-DEAD': {
     severity: 'note',
@@ -176,17 +161,19 @@ export const virtualServiceDiagnostics = {
   'VS-ORDER-INVERTED': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'as HTTPRoute this would answer {sample}, where {other} does today; give that request a match of its own',
+    message:
+      'as HTTPRoute {taker} would answer {sample}, where {loser} does today; give that request a match of its own',
   },
   'VS-ORDER-OVERLAP': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'VirtualService {other} answers {sample} today, as HTTPRoutes this one would; make the paths differ',
+    message: 'as HTTPRoutes {taker} would answer {sample}, where {loser} does today; make the paths differ',
   },
   'VS-ORDER-REGEX': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'Istio ranks a regex below every prefix, {other} would answer {sample}; use a prefix or exact path',
+    message:
+      'Istio ranks a regex below every prefix, {taker} would answer {sample} in place of {loser}; use a prefix or exact path',
   },
   'VS-ROUTE-EMPTY': {
     severity: 'denial',
@@ -319,6 +306,63 @@ export const virtualServiceDiagnostics = {
     severity: 'denial',
     since: '0.1.0',
     message: 'HTTPRoute refuses header {name}: names are tokens, values not empty, at most 16 of each; change it',
+  },
+  'VS-ORDER-ROUTE': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'HTTPRoute {route} on the same Gateway matches {sample} as well, and the more specific rule will answer; check which should',
+  },
+  'VS-GATEWAYS-LISTENER': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message:
+      'its rules differ by port, and Gateway {gateway} has no listener for {port}, so nothing is changed; add one',
+  },
+  'VS-HOSTS-SERVICE': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message:
+      'the snapshot has no Service {host} that a mesh route could attach to, so nothing is changed; create it first',
+  },
+  'VS-HOSTS-OVERRIDE': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'a waypoint reads routes of the namespace of {service} only, this one would be ignored; write it there, for all callers',
+  },
+  'VS-HOSTS-LOSER': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message:
+      'sidecars apply {other} to {service} and never this one, which would come alive, so nothing is changed; remove one of the two',
+  },
+  'VS-EXPORT-TO-MESH': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'a waypoint applies its routes to every caller, callers it is not exported to would be rerouted; export it to all',
+  },
+  'VS-MATCH-AUTHORITY-PORT': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'hostnames ignore the port, so requests that write {host}:80 or {host}:443 match too; nothing to do unless those differ',
+  },
+  'VS-MATCH-NOWHERE': {
+    severity: 'note',
+    since: '0.1.0',
+    message:
+      'no server of its gateways meets its port, scheme, gateways or source, so it never matches, today or in ambient; remove it',
+  },
+  'VS-REWRITE-MATCH': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      '{path} has to be a regex in HTTPRoute, in which no prefix can be replaced, the path would stay; use a plain prefix',
   },
   'VS-COMPANION-KEPT': {
     severity: 'warning',

@@ -34,14 +34,14 @@ export const httpMatchFates = table<istio.HTTPMatchRequest>({
   queryParams: ['translated', mapOf(stringMatch)],
   name: ['harmless', 'string'],
   statPrefix: ['VS-MATCH-STAT-PREFIX', 'string'],
-  scheme: ['VS-MATCH-SCHEME', stringMatch],
-  port: ['VS-MATCH-PORT', 'integer'],
-  authority: ['VS-MATCH-AUTHORITY', stringMatch],
-  gateways: ['VS-MATCH-GATEWAYS', listOf('string')],
-  ignoreUriCase: ['VS-MATCH-URI-CASE', 'boolean'],
-  sourceLabels: ['VS-MATCH-SOURCE', mapOf('string')],
-  sourceNamespace: ['VS-MATCH-SOURCE', 'string'],
-  withoutHeaders: ['VS-MATCH-WITHOUT-HEADERS', mapOf(stringMatch)],
+  scheme: ['translated', stringMatch],
+  port: ['translated', 'integer'],
+  authority: ['translated', stringMatch],
+  gateways: ['translated', listOf('string')],
+  ignoreUriCase: ['translated', 'boolean'],
+  sourceLabels: ['translated', mapOf('string')],
+  sourceNamespace: ['translated', 'string'],
+  withoutHeaders: ['translated', mapOf(stringMatch)],
 })
 
 export const httpFates = table<istio.HTTPRoute>({

@@ -1,7 +1,8 @@
 // spec.hosts -> spec.hostnames (research/virtualservice.md, section 3). The narrower of VirtualService, Istio Gateway and
 // listener wins, and it is always written out, because Istio orders routes only among equal hostname texts (section 2.2).
+import type * as istio from '../../apis/istio.ts'
 import type { Report } from '../report.ts'
-import type { Parent } from './parents.ts'
+import type { Parent } from './scopes.ts'
 
 const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
 
@@ -16,10 +17,9 @@ export function isHostname(host: string): boolean {
  * A short name is expanded as Istio does for every gateway, into a Service's full name in the VirtualService's namespace.
  */
 export function hostnamesFor(
-  hosts: string[],
-  namespace: string,
+  { spec: { hosts = [] }, metadata: { namespace = 'default' } }: istio.VirtualService,
   clusterDomain: string,
-  parent: Parent,
+  parent: Pick<Parent, 'hosts' | 'listenerHosts'>,
   report: Report,
 ): string[] | undefined {
   const wanted = hosts.flatMap((host, i) => {
@@ -29,7 +29,7 @@ export function hostnamesFor(
       report('VS-HOSTS-INVALID', `spec.hosts[${i}]`, { host: host.slice(0, 60) })
       return []
     }
-    return [name.includes('.') ? name : `${name}.${namespace}.svc.${clusterDomain}`]
+    return [fullName(name, namespace, clusterDomain)]
   })
   const served = wanted.flatMap(host => {
     const today = parent.hosts.flatMap(limit => intersection(host, limit))
@@ -43,13 +43,19 @@ export function hostnamesFor(
   return hostnames.includes('*') ? undefined : hostnames
 }
 
-/** The names that match both patterns: the narrower one, or none. */
-function intersection(a: string, b: string): string[] {
-  if (covers(a, b)) return [b]
-  return covers(b, a) ? [a] : []
+/** As Istio reads a short name, for gateways too. */
+export function fullName(host: string, namespace: string, clusterDomain: string): string {
+  return host.includes('*') || host.includes('.') ? host : `${host}.${namespace}.svc.${clusterDomain}`
 }
 
-function covers(pattern: string, host: string): boolean {
+/** The names that match both patterns: the narrower one, or none. */
+function intersection(a: string, b: string): string[] {
+  if (isCovered(b, a)) return [b]
+  return isCovered(a, b) ? [a] : []
+}
+
+/** Whether the pattern, a name or `*.name` or `*`, matches all that the host does. */
+export function isCovered(host: string, pattern: string): boolean {
   if (pattern === '*' || pattern === host) return true
   return pattern.startsWith('*.') && host.endsWith(pattern.slice(1)) && host !== pattern.slice(2)
 }

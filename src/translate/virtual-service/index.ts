@@ -3,20 +3,21 @@
 import type { KubernetesObject, ObjectMeta } from '../../apis/core.ts'
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
-import { companionMetadata, companionName, isCompanion, nameOf } from '../companion.ts'
+import { isCompanion } from '../companion.ts'
 import { inspect } from '../fate.ts'
 import { restoreOriginal } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
+import { type HTTPEntry, httpEntries } from './delegates.ts'
+import { doorsOf } from './doors.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
-import { hostnamesFor } from './hosts.ts'
-import { neighboursOf } from './neighbours.ts'
-import { checkNeighbours, checkOrder, withoutDead } from './order.ts'
-import { type Parent, parentsOf } from './parents.ts'
+import { isForMesh, meshScopes } from './mesh.ts'
 import { park } from './parking.ts'
-import { checkLimits, type PlannedRule, plannedRules, replacesPrefix, rulesOf } from './rules.ts'
+import { httpRoutes } from './routes.ts'
+import { gatewayScopes, isSeen, matchesOf } from './scopes.ts'
+import { gatewayUnits, meshUnits, reportDead } from './units.ts'
 
 export function translateVirtualService(
   object: istio.VirtualService,
@@ -32,25 +33,45 @@ export function translateVirtualService(
   const original = restoreOriginal(object)
   if (!isTranslatable(original, report)) return leave(original, report)
 
-  const namespace = namespaceOf(original)
-  const parents = parentsOf(original, namespace, cluster, settings, report)
-  const planned = plannedRules(original.spec.http ?? [], { namespace, cluster, settings }, report)
-  const alive = withoutDead(entriesOf(original, planned), report)
-  checkOrder(alive, report)
-  checkNeighbours(alive, neighboursOf(original, cluster, settings), report)
-  const rules = rulesOf(planned.filter(rule => alive.some(({ match }) => match === rule.match)))
-  checkLimits(rules, report)
-  const routes = rules.length > 0 ? httpRoutes(original, parents, rules, settings, report) : []
+  const entries = httpEntries(original, cluster, report)
+  const routes = routesOf(original, entries, cluster, settings, report)
   for (const route of routes) checkPlace(route, cluster, report)
   if (report.untranslatable) return leave(original, report)
   for (const { metadata } of routes) report('VS-COMPANION-KEPT', 'spec', { route: keyOf(metadata) })
   return conclude(original, park(original, routes, cluster, settings, report), routes, report)
 }
 
+function routesOf(
+  virtualService: istio.VirtualService,
+  entries: HTTPEntry[],
+  cluster: ClusterSnapshot,
+  settings: Settings,
+  report: Report,
+): gateway.HTTPRoute[] {
+  const namespace = namespaceOf(virtualService)
+  const doors = doorsOf(virtualService, namespace, cluster, settings, report)
+  for (const door of doors) {
+    if (!isSeen(virtualService, door))
+      report('VS-EXPORT-TO', 'spec.exportTo', { namespace: door.mapping.pods.namespace })
+  }
+  const scopes = gatewayScopes(entries, doors, namespace, cluster, report)
+  const inMesh = isForMesh(virtualService) ? meshScopes(virtualService, entries, cluster, settings, report) : []
+  const reached = new Set([...scopes, ...inMesh].flatMap(({ matches }) => matches.map(({ field }) => field)))
+  if (!report.untranslatable && scopes.length + inMesh.length > 0) {
+    for (const { field } of matchesOf(entries)) if (!reached.has(field)) report('VS-MATCH-NOWHERE', field)
+  }
+  // Those at gateways first, as their names go.
+  const units = [
+    ...gatewayUnits(virtualService, scopes, cluster, settings, report),
+    ...meshUnits(virtualService, inMesh, settings, report),
+  ]
+  reportDead(units, report)
+  return httpRoutes(virtualService, units, { namespace, cluster, settings }, report)
+}
+
 function isTranslatable({ spec }: istio.VirtualService, report: Report): boolean {
   if (!inspect(spec, virtualServiceFates, 'spec', shapeCodes, report)) return false
   if ((spec.hosts ?? []).length === 0) report('VS-HOSTS-DELEGATE', 'spec.hosts')
-  if ((spec.exportTo ?? []).some(namespace => namespace !== '*')) report('VS-EXPORT-TO', 'spec.exportTo')
   return true
 }
 
@@ -65,56 +86,6 @@ function isKnative({ metadata, spec }: istio.VirtualService): boolean {
       ({ apiVersion, kind }) => kind === 'Ingress' && apiVersion?.startsWith('networking.internal.knative.dev/'),
     )
   )
-}
-
-/** The planned rules as order.ts compares them. */
-export function entriesOf({ metadata }: istio.VirtualService, planned: PlannedRule[]) {
-  const { creationTimestamp } = metadata
-  const owner = `${metadata.namespace ?? 'default'}/${metadata.name ?? ''}`
-  return planned.map(({ match, action, field }) => ({
-    match,
-    // The same replacement of another prefix gives another path.
-    action: replacesPrefix(action) ? { ...action, prefix: match.path.text + match.path.suffix } : action,
-    field,
-    owner,
-    ...(creationTimestamp ? { creationTimestamp } : {}),
-  }))
-}
-
-/** One HTTPRoute for all parents that give the same hostnames, else one for each (section 3). */
-function httpRoutes(
-  virtualService: istio.VirtualService,
-  parents: Parent[],
-  rules: gateway.HTTPRouteRule[],
-  { clusterDomain }: Settings,
-  report: Report,
-): gateway.HTTPRoute[] {
-  const { hosts = [] } = virtualService.spec
-  const namespace = namespaceOf(virtualService)
-  const groups = new Map<string, { hostnames?: string[]; parents: Parent[] }>()
-  for (const parent of parents) {
-    const hostnames = hostnamesFor(hosts, namespace, clusterDomain, parent, report)
-    if (hostnames?.length === 0) continue
-    if ((hostnames?.length ?? 0) > 16) report('VS-MATCH-LIMIT', 'spec.hosts', { limit: '16 hostnames' })
-    const key = hostnames?.join() ?? '*'
-    const group = groups.get(key) ?? { ...(hostnames ? { hostnames } : {}), parents: [] }
-    groups.set(key, { ...group, parents: [...group.parents, parent] })
-  }
-  return [...groups.values()].map(({ hostnames, parents }) => {
-    const [first] = parents
-    const { namespace: itsNamespace = '', name = '' } = first?.parentRef ?? {}
-    const suffix = groups.size > 1 ? [itsNamespace, name] : []
-    return {
-      apiVersion: 'gateway.networking.k8s.io/v1',
-      kind: 'HTTPRoute',
-      metadata: companionMetadata(virtualService, companionName(nameOf(virtualService), ...suffix)),
-      spec: {
-        parentRefs: parents.map(({ parentRef }) => parentRef),
-        ...(hostnames ? { hostnames } : {}),
-        rules,
-      },
-    }
-  })
 }
 
 /** Reports an HTTPRoute of the same name that is not ours: it is never taken over. */

@@ -2,18 +2,18 @@
 // A condition that HTTPRoute cannot say is refused, never left out: without it more requests would match.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
+import { isRegex, quoted } from '../regex.ts'
 import type { Report } from '../report.ts'
 import { headerName } from './headers.ts'
 
-/** A path condition as HTTPRoute will match it, and as the VirtualService does. */
+/** A path condition as HTTPRoute will match it, and as Istio does today. */
 export interface PlannedPath {
   match: gateway.HTTPPathMatch
-  /** How Istio matches, and so what a rewrite replaces: the text of a prefix, or the whole path. */
+  /** How Istio matches: the path begins with the text, is the text, or matches it as a whole. */
   kind: 'prefix' | 'exact' | 'regex'
-  /** The VirtualService's own text. */
   text: string
-  /** What `pathPrefixes` added to a prefix: `.MetadataStoreService` in `/ml_metadata.MetadataStoreService`. */
-  suffix: string
+  /** The prefix in the VirtualService, which a rewrite replaces, where `text` is only a part of what it matches. */
+  base?: string
 }
 
 /** One match entry, possibly several where a path override or an alternation of methods asks for it. */
@@ -22,6 +22,10 @@ export interface PlannedMatch {
   method?: string
   headers: gateway.HTTPHeaderMatch[]
   queryParams: gateway.HTTPHeaderMatch[]
+  /** Headers of which none may match; repairs.ts puts other rules in their place, since HTTPRoute has no negation. */
+  withoutHeaders?: gateway.HTTPHeaderMatch[]
+  /** Whether Istio asks for more than an HTTPRoute has to: a host, a scheme, or the absence of a header. */
+  asksMore?: boolean
 }
 
 /** The matches that stand for one entry of `match`; none when it can never match. */
@@ -31,16 +35,25 @@ export function plannedMatches(
   pathPrefixes: Record<string, string[]>,
   report: Report,
 ): PlannedMatch[] {
-  const paths = plannedPaths(match.uri, `${field}.uri`, pathPrefixes, report)
+  const paths = plannedPaths(match, `${field}.uri`, pathPrefixes, report)
   const methods = plannedMethods(match.method, `${field}.method`, report)
   const headers = conditions(match.headers ?? {}, `${field}.headers`, report)
   const queryParams = conditions(match.queryParams ?? {}, `${field}.queryParams`, report)
-  return paths.flatMap(path => methods.map(method => ({ path, ...(method ? { method } : {}), headers, queryParams })))
+  const withoutHeaders = conditions(match.withoutHeaders ?? {}, `${field}.withoutHeaders`, report)
+  return paths.flatMap(path =>
+    methods.map(method => ({
+      path,
+      ...(method ? { method } : {}),
+      headers,
+      queryParams,
+      ...(withoutHeaders.length > 0 ? { withoutHeaders, asksMore: true } : {}),
+    })),
+  )
 }
 
 /** The matches of an entry that has none: every request. */
 export const everything: PlannedMatch = {
-  path: { match: { type: 'PathPrefix', value: '/' }, kind: 'prefix', text: '/', suffix: '' },
+  path: { match: { type: 'PathPrefix', value: '/' }, kind: 'prefix', text: '/' },
   headers: [],
   queryParams: [],
 }
@@ -63,7 +76,7 @@ const acceptedPath = /^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$/
 const pathLimit = 1024
 
 function plannedPaths(
-  uri: istio.StringMatch | undefined,
+  { uri, ignoreUriCase }: istio.HTTPMatchRequest,
   field: string,
   pathPrefixes: Record<string, string[]>,
   report: Report,
@@ -77,53 +90,47 @@ function plannedPaths(
     report('VS-MATCH-PATH-DEAD', field, { path: text.slice(0, 60) || '""' })
     return []
   }
+  const asRegex = `${quoted(text)}${kind === 'prefix' ? '.*' : ''}`
+  // As a regex to Istio too: what is compared with it is then compared without regard to case.
+  if (ignoreUriCase && /[a-z]/i.test(text)) return [regexPath(`(?i)${asRegex}`, field, report)]
   if (kind === 'exact') {
-    if (!isAcceptedPath(text)) report('VS-MATCH-PATH', field)
-    return [{ match: { type: 'Exact', value: text }, kind, text, suffix: '' }]
+    if (isAcceptedPath(text)) return [{ match: { type: 'Exact', value: text }, kind, text }]
+    return [{ ...regexPath(asRegex, field, report), kind, text }]
   }
-  return prefixPaths(text, field, pathPrefixes, report)
+  if (text === '/' || text === '') return [{ ...everything.path, text }]
+  const elements = Object.hasOwn(pathPrefixes, text) ? pathPrefixes[text] : undefined
+  if (elements) {
+    return elements.filter(element => element.startsWith(text)).map(element => ({ ...prefixPath(element), base: text }))
+  }
+  if (isAcceptedPath(text)) return [prefixPath(text)]
+  return [{ ...regexPath(asRegex, field, report), kind, text }]
 }
 
-/**
- * Istio matches a prefix as text, PathPrefix by path elements. `/foo/` gains the path `/foo`, and `/foo` loses `/foobar`:
- * both are said. A prefix that is no path element at all needs `pathPrefixes` to name the elements that it meant.
- */
-function prefixPaths(
-  prefix: string,
-  field: string,
-  pathPrefixes: Record<string, string[]>,
-  report: Report,
-): PlannedPath[] {
-  if (prefix === '/' || prefix === '') return [{ ...everything.path, text: prefix }]
-  const elements = Object.hasOwn(pathPrefixes, prefix) ? pathPrefixes[prefix] : undefined
-  if (elements)
-    return elements
-      .filter(element => element.startsWith(prefix))
-      .map(element => ({ ...prefixPath(element), text: prefix, suffix: element.slice(prefix.length) }))
-  if (!isAcceptedPath(prefix)) report('VS-MATCH-PATH', field)
-  const path = prefixPath(prefix)
-  if (prefix.endsWith('/')) report('VS-MATCH-PREFIX-SLASH', field, { path: shown(path.match.value) })
-  else report('VS-MATCH-PREFIX-ELEMENT', field, { path: shown(prefix), sample: `${shown(prefix)}x` })
-  return [path]
-}
-
+/** A prefix as path elements. What that gains and loses is told when the rules stand (order.ts). */
 function prefixPath(prefix: string): PlannedPath {
-  const value = prefix.length > 1 ? prefix.replace(/\/$/, '') : prefix
-  return { match: { type: 'PathPrefix', value }, kind: 'prefix', text: prefix, suffix: '' }
+  return { match: { type: 'PathPrefix', value: withoutSlash(prefix) }, kind: 'prefix', text: prefix }
+}
+
+/** `/foo/` -> `/foo`; `/` stays. */
+export function withoutSlash(path: string): string {
+  return path.length > 1 ? path.replace(/\/$/, '') : path
 }
 
 function regexPath(regex: string, field: string, report: Report): PlannedPath {
-  if (regex.length > pathLimit || regex === '') report('VS-MATCH-REGEX', field)
+  if (regex.length > pathLimit || !isRegex(regex) || regex === '') {
+    report('VS-MATCH-REGEX', field, { regex: shown(regex) || '""' })
+  }
   // Istio drops every rule behind the regex `.*`; as a prefix it matches the same and sorts where it belongs.
   if (regex === '.*' || regex === '/.*') return { ...everything.path, kind: 'regex', text: regex }
-  return { match: { type: 'RegularExpression', value: regex }, kind: 'regex', text: regex, suffix: '' }
+  return { match: { type: 'RegularExpression', value: regex }, kind: 'regex', text: regex }
 }
 
 function isAcceptedPath(path: string): boolean {
   return path.length <= pathLimit && acceptedPath.test(path) && !refusedPath.test(path)
 }
 
-function shown(path: string): string {
+/** A path as a message shows it. */
+export function shown(path: string): string {
   return path.length > 60 ? `${path.slice(0, 60)}…` : path
 }
 
@@ -139,12 +146,17 @@ function plannedMethods(method: istio.StringMatch | undefined, field: string, re
   if (kind === 'prefix') {
     // Methods outside the standard may begin with it too.
     report('VS-MATCH-METHOD', field, { method: `${text.slice(0, 40)}...` })
-    return standardMethods.filter(standard => standard.startsWith(text))
+    return []
   }
-  const wanted = kind === 'exact' ? [text] : text.replace(/^\^?\(?(.*?)\)?\$?$/, '$1').split('|')
-  for (const name of wanted)
-    if (!standardMethods.includes(name)) report('VS-MATCH-METHOD', field, { method: name.slice(0, 40) })
+  const wanted = kind === 'exact' ? [text] : alternatives(text)
+  const foreign = wanted.filter(name => !standardMethods.includes(name))
+  if (foreign.length > 0) report('VS-MATCH-METHOD', field, { method: foreign[0]?.slice(0, 40) || '""' })
   return [...new Set(wanted)]
+}
+
+/** The words of `GET|POST`, `(GET|POST)` and `^(GET|POST)$`. Anything else comes out as words that are no methods. */
+function alternatives(regex: string): string[] {
+  return regex.replace(/^\^?(?:\(\??:?)?(.*?)\)?\$?$/, '$1').split('|')
 }
 
 // headers, queryParams ---------------------------------------------------------------------------------------------
@@ -175,13 +187,9 @@ function condition(name: string, matcher: Matcher | undefined, field: string, re
   const { kind, text } = matcher
   if (kind === 'exact' && text !== '' && text.length <= 4096) return { type: 'Exact', name, value: text }
   const value = kind === 'regex' ? text : kind === 'prefix' ? `${quoted(text)}.*` : text === '' ? '^$' : quoted(text)
-  if (value.length > 4096 || value === '') report('VS-MATCH-REGEX', field)
+  if (value.length > 4096 || value === '' || !isRegex(value))
+    report('VS-MATCH-REGEX', field, { regex: shown(value) || '""' })
   return { type: 'RegularExpression', name, value }
-}
-
-/** Text as an RE2 expression that matches just that text. */
-function quoted(text: string): string {
-  return text.replace(/[\\.+*?()|[\]{}^$]/g, '\\$&')
 }
 
 interface Matcher {

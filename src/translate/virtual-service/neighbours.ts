@@ -1,106 +1,206 @@
-// The VirtualServices that share a gateway and a host with one, for order.ts. What each of them plans is kept by object
-// identity: an object of a snapshot never changes, it is replaced.
+// Who else routes on the same Gateway and host, as far as it can meet: other VirtualServices, whose order with this one
+// counts (research/virtualservice.md 2.1), and HTTPRoutes of somebody else.
+import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
-import { inspect } from '../fate.ts'
-import { createReport } from '../report.ts'
+import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
-import { shapeCodes, virtualServiceFates } from './fates.ts'
+import { byAuthority } from './authority.ts'
+import { httpEntries } from './delegates.ts'
+import { doorsOf } from './doors.ts'
 import { hostnamesFor } from './hosts.ts'
-import { everything, plannedMatches } from './match.ts'
-import type { Entry } from './order.ts'
-import { gatewayKey, parentsOf } from './parents.ts'
+import { everything, type PlannedMatch } from './match.ts'
+import { isCatchAll, matchesThen, meeting, stemOf } from './meeting.ts'
+import { differences, type Entry, isLastToday, samplePaths } from './order.ts'
+import { compareAges, doorKeys } from './places.ts'
+import { withoutDead, withoutNegations } from './repairs.ts'
+import { entriesOf } from './rules.ts'
+import { gatewayScopes, type Parent } from './scopes.ts'
 
-/** The entries of all other VirtualServices on the same Kubernetes Gateways whose hosts meet. */
-export function* neighboursOf(
-  virtualService: istio.VirtualService,
+/** Where a list of entries is going to route. */
+export interface Unit {
+  parents: Parent[]
+  hostnames?: string[]
+  entries: Entry[]
+  /** Matches that are never reached here, and which one answers in their place, by field. */
+  dead: Map<string, string>
+  /** Set for calls inside the mesh; `port` is the one that is called, where the rules differ by port. */
+  mesh?: { port?: number }
+}
+
+/**
+ * Reports each entry that takes requests from an older VirtualService on the same Gateway and host, or loses some to it,
+ * which it did not before. The younger of two is the one refused; of unknown age, either.
+ */
+export function checkNeighbours(
+  unit: Unit,
+  own: istio.VirtualService,
   cluster: ClusterSnapshot,
   settings: Settings,
-): Generator<Entry> {
-  const own = placeOf(virtualService, settings)
-  for (const inNamespace of cluster.virtualServices.values()) {
-    for (const other of inNamespace.values()) {
-      if (isSame(other, virtualService)) continue
-      const place = placeOf(other, settings)
-      if (!place.gateways.some(gateway => own.gateways.includes(gateway))) continue
-      if (!place.hosts.some(host => own.hosts.some(ours => isOverlapping(host, ours)))) continue
-      // Hosts that differ in text are virtual hosts of their own, unless the Gateways cut them to the same.
-      const cut = () => new Set(hostnamesOf(virtualService, cluster, settings))
-      const isShared = (hosts: string[], ours: Set<string>) => hosts.some(host => ours.has(host))
-      if (!isShared(place.hosts, new Set(own.hosts)) && !isShared(hostnamesOf(other, cluster, settings), cut()))
-        continue
-      yield* place.entries
+  report: Report,
+): void {
+  const owner = keyOf(own)
+  for (const other of near(unit, own, cluster, settings)) {
+    const theirs = entriesAt(other, unit, cluster, settings)
+    for (const inOrder of possibleOrders(unit.entries, theirs)) {
+      for (const difference of differences(inOrder, isAsked(owner), 'announced')) {
+        const { before, after, path, isRegex } = difference
+        const entry = [before, after].find(entry => entry?.owner === owner)
+        if (!entry || !before || !after) continue
+        report(isRegex ? 'VS-ORDER-REGEX' : 'VS-ORDER-OVERLAP', entry.field, {
+          taker: nameOf(after, owner),
+          loser: nameOf(before, owner),
+          sample: path,
+        })
+      }
     }
   }
 }
 
-interface Place {
-  gateways: string[]
-  hosts: string[]
-  entries: Entry[]
+function nameOf({ owner, field }: Entry, own: string): string {
+  return owner === own ? field : `VirtualService ${owner}`
 }
 
-const places = new WeakMap<istio.VirtualService, { settings: Settings; place: Place }>()
-
-function placeOf(virtualService: istio.VirtualService, settings: Settings): Place {
-  const known = places.get(virtualService)
-  if (known?.settings === settings) return known.place
-  const place = readPlace(virtualService, settings)
-  places.set(virtualService, { settings, place })
-  return place
+/** One of the two is ours. Beside a catch-all Istio deletes the regex, so it is the regex that is refused. */
+function isAsked(owner: string): (a: Entry, b: Entry) => boolean {
+  return (a, b) => {
+    if ((a.owner === owner) === (b.owner === owner)) return false
+    const [ours, theirs] = a.owner === owner ? [a, b] : [b, a]
+    return !(isCatchAll(ours.match) && theirs.match.path.match.type === 'RegularExpression')
+  }
 }
 
-function readPlace(virtualService: istio.VirtualService, settings: Settings): Place {
-  const silent = createReport({ severities: {} })
-  const { metadata, spec } = virtualService
-  if (!inspect(spec, virtualServiceFates, 'spec', shapeCodes, silent)) return { gateways: [], hosts: [], entries: [] }
-  const namespace = namespaceOf(virtualService)
-  const gateways = (spec.gateways ?? []).map(name => {
-    const key = gatewayKey(name, namespace)
-    return settings.gateways.find(({ istioGateways }) => istioGateways.includes(key))?.gateway ?? key
+/** The orders in which Istio may read the two. A younger one is refused itself, unless it ends a regex of ours. */
+function possibleOrders(own: Entry[], theirs: Entry[]): Entry[][] {
+  const [mine, other] = [own[0]?.creationTimestamp, theirs[0]?.creationTimestamp]
+  if (mine === undefined && other === undefined)
+    return [
+      [...own, ...theirs],
+      [...theirs, ...own],
+    ]
+  const [first, second] = [own[0], theirs[0]].map(entry => {
+    const [namespace = '', name = ''] = entry?.owner.split('/') ?? []
+    const { creationTimestamp } = entry ?? {}
+    return { namespace, name, ...(creationTimestamp ? { creationTimestamp } : {}) }
   })
-  const { creationTimestamp } = metadata
-  const entries = (spec.http ?? []).flatMap((http, i) => {
-    const { match = [], ...action } = http
-    const matches =
-      match.length === 0
-        ? [everything]
-        : match.flatMap((request, j) =>
-            plannedMatches(request, `spec.http[${i}].match[${j}]`, settings.pathPrefixes, silent),
-          )
-    return matches.map(match => ({
-      match,
-      // Another VirtualService's entry, unread: it equals nothing of ours.
-      action: { namespace, ...action },
-      field: `spec.http[${i}]`,
-      owner: `${namespace}/${metadata.name ?? ''}`,
-      ...(creationTimestamp ? { creationTimestamp } : {}),
-    }))
-  })
-  return { gateways, hosts: (spec.hosts ?? []).map(host => fullName(host.toLowerCase(), namespace, settings)), entries }
+  if (first && second && compareAges(second, first) < 0) return [[...theirs, ...own]]
+  const hasRegex = own.some(({ match }) => match.path.match.type === 'RegularExpression')
+  const catchAlls = theirs.filter(({ match }) => isCatchAll(match))
+  return hasRegex && catchAlls.length > 0 ? [[...own.filter(({ match }) => !isCatchAll(match)), ...catchAlls]] : []
 }
 
-/** The host names of its HTTPRoutes, `*` for every one. */
-function hostnamesOf(virtualService: istio.VirtualService, cluster: ClusterSnapshot, settings: Settings): string[] {
+// VirtualServices --------------------------------------------------------------------------------------------------
+
+/** The other VirtualServices whose paths can meet those of the unit, by name. */
+function near(
+  unit: Unit,
+  own: istio.VirtualService,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+): istio.VirtualService[] {
+  const found = new Map<string, istio.VirtualService>()
+  for (const place of placesOf(unit, settings)) {
+    for (const { match } of unit.entries) {
+      // A catch-all stands behind everything in both worlds, so that it meets only what matches every path as well.
+      const below = !isLastToday(match)
+      for (const other of cluster.routing.near({ ...place, stem: stemOf(match.path) }, { below })) {
+        if (other.kind === 'VirtualService' && keyOf(other) !== keyOf(own)) found.set(keyOf(other), other)
+      }
+    }
+  }
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, other]) => other)
+}
+
+/** Whether nobody else routes on the unit's Gateways for its hosts. */
+export function isAlone(
+  unit: Pick<Unit, 'parents' | 'hostnames'>,
+  own: istio.VirtualService,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+): boolean {
+  const routes = [...new Set(unit.parents.map(({ parentRef: { namespace, name } }) => `route ${namespace}/${name}`))]
+  const hosts = unit.hostnames ?? ['*']
+  const places = [...placesOf(unit, settings), ...routes.flatMap(door => hosts.map(host => ({ door, host })))]
+  for (const place of places) {
+    for (const other of cluster.routing.near({ ...place, stem: '' }, { below: true }))
+      if (other.kind !== own.kind || keyOf(other) !== keyOf(own)) return false
+  }
+  return true
+}
+
+/** The Istio Gateways that end where the unit's parents are, with its hosts and every wider one. */
+function placesOf({ parents, hostnames = ['*'] }: Pick<Unit, 'parents' | 'hostnames'>, settings: Settings) {
+  const keys = new Set(parents.map(({ parentRef: { namespace, name } }) => `${namespace}/${name}`))
+  const istioGateways = settings.gateways
+    .filter(({ gateway }) => keys.has(gateway.split('#')[0] ?? ''))
+    .flatMap(mapping => mapping.istioGateways)
+  return istioGateways.flatMap(name => hostnames.flatMap(host => doorKeys(`gateway ${name}`, host, settings)))
+}
+
+/** The entries of a VirtualService where it shares a Gateway and a host name with the unit. */
+function entriesAt(other: istio.VirtualService, unit: Unit, cluster: ClusterSnapshot, settings: Settings): Entry[] {
   const silent = createReport({ severities: {} })
-  const { hosts = [] } = virtualService.spec
-  const namespace = namespaceOf(virtualService)
-  return parentsOf(virtualService, namespace, cluster, settings, silent).flatMap(
-    parent => hostnamesFor(hosts, namespace, settings.clusterDomain, parent, silent) ?? ['*'],
-  )
+  const namespace = namespaceOf(other)
+  const entries = httpEntries(other, cluster, silent)
+  const doors = doorsOf(other, namespace, cluster, settings, silent)
+  const ours = new Set(unit.hostnames ?? ['*'])
+  for (const { parents, matches } of gatewayScopes(entries, doors, namespace, cluster, silent)) {
+    const shared = parents.filter(parent => unit.parents.some(mine => isSameParent(mine, parent)))
+    for (const parent of shared) {
+      const hostnames = hostnamesFor(other, settings.clusterDomain, parent, silent)
+      for (const rules of byAuthority(hostnames, matches, [], silent)) {
+        if (!(rules.hostnames ?? ['*']).some(host => ours.has(host))) continue
+        const planned = entriesOf(other, rules.matches, settings, silent)
+        return withoutNegations(withoutDead(planned).alive, silent)
+      }
+    }
+  }
+  return []
 }
 
-/** As Istio reads a short name, and hosts.ts with it. */
-function fullName(host: string, namespace: string, { clusterDomain }: Settings): string {
-  return host.includes('*') || host.includes('.') ? host : `${host}.${namespace}.svc.${clusterDomain}`
+/** Whether two parents are one place: a Gateway as a whole is every listener of it. */
+function isSameParent({ parentRef: a }: Parent, { parentRef: b }: Parent): boolean {
+  if (a.namespace !== b.namespace || a.name !== b.name) return false
+  return a.sectionName === undefined || b.sectionName === undefined || a.sectionName === b.sectionName
 }
 
-/** Whether some name matches both patterns. */
-function isOverlapping(a: string, b: string): boolean {
-  const [tailA, tailB] = [a.replace(/^\*/, ''), b.replace(/^\*/, '')]
-  return a === b || (a !== tailA && tailB.endsWith(tailA)) || (b !== tailB && tailA.endsWith(tailB))
+function keyOf(object: istio.VirtualService | gateway.HTTPRoute): string {
+  return `${namespaceOf(object)}/${object.metadata.name ?? ''}`
 }
 
-function isSame(a: istio.VirtualService, b: istio.VirtualService): boolean {
-  return a.metadata.name === b.metadata.name && namespaceOf(a) === namespaceOf(b)
+// HTTPRoutes of somebody else --------------------------------------------------------------------------------------
+
+/** Reports HTTPRoutes on the same Gateway and host that match some of the same requests: the more specific rule answers. */
+export function checkForeignRoutes(unit: Unit, cluster: ClusterSnapshot, report: Report): void {
+  const keys = new Set(unit.parents.map(({ parentRef: { namespace, name } }) => `route ${namespace}/${name}`))
+  const places = [...keys].flatMap(key => (unit.hostnames ?? ['*']).map(host => ({ door: key, host })))
+  for (const entry of unit.entries) {
+    const meetings = new Map<string, string>()
+    for (const place of places) {
+      const stem = stemOf(entry.match.path)
+      for (const route of cluster.routing.near({ ...place, stem }, { below: true })) {
+        const sample = route.kind === 'HTTPRoute' ? meetingSample(entry, route) : undefined
+        if (sample) meetings.set(keyOf(route), sample)
+      }
+    }
+    // One is enough to make people look.
+    const [first] = [...meetings].sort(([a], [b]) => (a < b ? -1 : 1))
+    if (first) report('VS-ORDER-ROUTE', entry.field, { route: first[0], sample: first[1] })
+  }
+}
+
+function meetingSample(entry: Entry, { spec }: gateway.HTTPRoute): string | undefined {
+  const matches = (spec?.rules ?? []).flatMap(({ matches = [{}] }) => matches)
+  for (const { path: given, headers = [], queryParams = [], method } of matches) {
+    // A file may leave away what the API server fills in.
+    const path = { ...everything.path.match, ...given }
+    const kind = path.type === 'RegularExpression' ? 'regex' : path.type === 'Exact' ? 'exact' : 'prefix'
+    const match: PlannedMatch = { path: { match: path, kind, text: path.value }, headers, queryParams }
+    if (!meeting(entry.match, { ...match, ...(method ? { method } : {}) })) continue
+    const sample = samplePaths(entry.match.path, match.path, 'x').find(
+      sample => matchesThen(entry.match.path, sample) && matchesThen(match.path, sample),
+    )
+    if (sample) return sample
+  }
+  return undefined
 }

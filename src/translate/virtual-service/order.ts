@@ -1,16 +1,20 @@
 // Istio answers with the first rule that matches, HTTPRoute with the most specific one (research/virtualservice.md,
-// section 2). Rules are compared two by two, on the requests that could tell them apart; where the answer would change,
-// the rule is refused and the request is named. Rules that were never reached are left out: they would come alive.
+// section 2). Both are played through here, on the requests at which two rules can part ways. What differs is repaired
+// (repairs.ts) or refused, with the request.
+import type * as istio from '../../apis/istio.ts'
 import { canonicalJson } from '../canonical.ts'
-import type { Report } from '../report.ts'
+import { literalPrefix } from '../regex.ts'
 import type { PlannedMatch, PlannedPath } from './match.ts'
+import { areApart, type Conditions, isCatchAll, isFulfilled, matchesThen, matchesToday, meeting } from './meeting.ts'
 
-/** One match with the action it leads to, in VirtualService order. */
+/** One match and the `http` entry that it belongs to, in the order of its VirtualService. */
 export interface Entry {
   match: PlannedMatch
-  /** What happens to a request, for comparison only. */
-  action: unknown
-  /** Where it stands, in the user's YAML. */
+  /** What happens to the requests. */
+  http: istio.HTTPRoute
+  /** Where the short names of its destinations are looked up. */
+  namespace: string
+  /** Where it stands in the user's YAML. */
   field: string
   /** `namespace/name` of its VirtualService. */
   owner: string
@@ -18,224 +22,188 @@ export interface Entry {
   creationTimestamp?: string
 }
 
-/** The entries without those that an earlier entry of the same VirtualService always answers. Reports what goes. */
-export function withoutDead(entries: Entry[], report: Report): Entry[] {
-  const alive: Entry[] = []
-  for (const entry of entries) {
-    // What one match was planned into, for a path override or an alternation, does not stand in its own way.
-    const earlier = alive.find(other => other.field !== entry.field && covers(other.match, entry.match))
-    if (earlier) report('VS-ORDER-DEAD', entry.field, { earlier: earlier.field })
-    else alive.push(entry)
-  }
-  return alive
-}
-
-/** Reports each pair of entries of one VirtualService that HTTPRoute would take in the other order. */
-export function checkOrder(entries: Entry[], report: Report): void {
-  for (const [i, later] of entries.entries()) {
-    for (const earlier of entries.slice(0, i)) {
-      if (isEqualAction(earlier, later)) continue
-      const sample = contested(earlier, later, 'earlier', 'earlier')
-      if (!sample) continue
-      const { path, isRegex, isFirstPreferred } = sample
-      const [taking, losing] = isFirstPreferred ? [earlier, later] : [later, earlier]
-      if (isRegex) report('VS-ORDER-REGEX', losing.field, { other: taking.field, sample: path })
-      else report('VS-ORDER-INVERTED', taking.field, { other: losing.field, sample: path })
-    }
-  }
-}
-
-/**
- * Reports each entry that takes requests from an older VirtualService on the same gateway and host, or loses some to it,
- * which it did not before. The younger of two is the one refused; of unknown age, either.
- */
-export function checkNeighbours(entries: Entry[], neighbours: Iterable<Entry>, report: Report): void {
-  for (const neighbour of neighbours) {
-    for (const entry of entries) {
-      if (isRegex(entry.match) && isCatchAll(neighbour.match)) {
-        // Istio deletes the regex whichever is older, so it is the regex that is refused, and never the catch-all.
-        report('VS-ORDER-REGEX', entry.field, { other: neighbour.owner, sample: '/' })
-        continue
-      }
-      if (isCatchAll(entry.match) && isRegex(neighbour.match)) continue
-      if (areApart(entry.match, neighbour.match)) continue
-      if (isYounger(neighbour, entry) || isEqualAction(neighbour, entry)) continue
-      const sample = contested(neighbour, entry, isYounger(entry, neighbour) ? 'earlier' : 'unknown', 'unknown')
-      if (!sample) continue
-      const parameters = { other: neighbour.owner, sample: sample.path }
-      if (sample.isRegex) report('VS-ORDER-REGEX', entry.field, parameters)
-      else report('VS-ORDER-OVERLAP', entry.field, parameters)
-    }
-  }
-}
-
-function isEqualAction(a: Entry, b: Entry): boolean {
-  return a.action === b.action || canonicalJson(a.action) === canonicalJson(b.action)
-}
-
-/** Whether no request can matter to both: most neighbours are told apart by this alone, in a cluster with many. */
-function areApart(a: PlannedMatch, b: PlannedMatch): boolean {
-  if (isRegex(a) || isRegex(b)) return false
-  const [one, other] = [textOf(a.path).replace(/\/$/, ''), textOf(b.path).replace(/\/$/, '')]
-  return !one.startsWith(other) && !other.startsWith(one)
-}
-
-/** Istio's order between VirtualServices: by age, then by name and namespace (`configCompareByCreationTime`). */
-function isYounger(a: Entry, b: Entry): boolean {
-  if (a.creationTimestamp === undefined) return b.creationTimestamp !== undefined
-  if (b.creationTimestamp === undefined || a.creationTimestamp < b.creationTimestamp) return false
-  return a.creationTimestamp > b.creationTimestamp || byName(a) > byName(b)
-}
-
-function byName({ owner }: Entry): string {
-  const [namespace, name] = owner.split('/')
-  return `${name}/${namespace}`
-}
-
-interface Sample {
+/** A request that two rules would answer the other way round. */
+export interface Difference {
   path: string
+  /** Who answers today, and who would then; undefined is nobody. */
+  before: Entry | undefined
+  after: Entry | undefined
+  /** Whether a regex is in the way, which nothing but samples can be said of. */
   isRegex: boolean
-  /** Whether the first of the two would answer it as an HTTPRoute. */
-  isFirstPreferred: boolean
 }
 
 /**
- * A request that the two entries would answer the other way round, or that nobody can tell. `known` says whether `first`
- * precedes `second` in Istio's order; catch-alls need no order, both worlds put them last. `tie` says it for matches that
- * HTTPRoute ranks alike: in one HTTPRoute their order counts, between two it is not that of the VirtualServices.
+ * The requests that HTTPRoutes made of the entries would answer otherwise than Istio does today.
+ * @param inOrder the entries in Istio's order: VirtualServices by age, each in the order of its list
+ * @param isAsked which pairs are looked at; of two neighbours, neither is our business
+ * @param tolerated what the diagnostics announce: the bare path that a prefix gains, the texts that it loses
  */
-function contested(
-  first: Entry,
-  second: Entry,
-  known: 'earlier' | 'unknown',
-  tie: 'earlier' | 'unknown',
-): Sample | undefined {
-  const [a, b] = [first.match, second.match]
-  if (!canMeet(a, b)) return undefined
-  if (isRegex(a) || isRegex(b)) return contestedRegex(a, b, tie)
-  for (const path of samplePaths(a.path, b.path)) {
-    const before = answers(path, a, b, matchesText, isCatchAllToday, known)
-    const after = answers(path, a, b, matchesElements, isCatchAll, rankOrder(a, b, tie))
-    if ((before === after && before !== 'either') || before === undefined || after === undefined) continue
-    // What a PathPrefix loses beside its prefix, and what it gains from a catch-all, has a warning of its own
-    // (VS-MATCH-PREFIX-ELEMENT and -SLASH); gaining it from a rule that meant it is a conflict.
-    const [winner, loser] = before === 'a' ? [a, b] : before === 'b' ? [b, a] : [undefined, undefined]
-    if (winner && !matchesElements(winner.path, path)) continue
-    if (loser && winner && isCatchAll(winner) && !matchesText(loser.path, path)) continue
-    return { path, isRegex: false, isFirstPreferred: after === 'a' }
+export function* differences(
+  inOrder: Entry[],
+  isAsked: (a: Entry, b: Entry) => boolean,
+  tolerated: 'announced' | 'nothing',
+): Generator<Difference> {
+  const token = freshToken(inOrder)
+  for (const [i, later] of inOrder.entries()) {
+    for (const earlier of inOrder.slice(0, i)) {
+      if (!isAsked(earlier, later) || areApart(earlier.match, later.match)) continue
+      const conditions = meeting(earlier.match, later.match)
+      if (!conditions) continue
+      const isOpen = isRegexBesideOther(earlier.match, later.match)
+      const difference = isOpen
+        ? regexDifference(earlier, later)
+        : sampledDifference(inOrder, [earlier, later], conditions, token, tolerated)
+      if (difference) yield difference
+    }
+  }
+}
+
+/** A regex meets an exact path or not, which can be tried; with anything else it may meet at paths unknown. */
+function isRegexBesideOther({ path: a }: PlannedMatch, { path: b }: PlannedMatch): boolean {
+  const isRegex = ({ match }: PlannedPath) => match.type === 'RegularExpression'
+  return (isRegex(a) && b.kind !== 'exact') || (isRegex(b) && a.kind !== 'exact')
+}
+
+// Samples ----------------------------------------------------------------------------------------------------------
+
+function sampledDifference(
+  inOrder: Entry[],
+  [a, b]: [Entry, Entry],
+  conditions: Conditions,
+  token: string,
+  tolerated: 'announced' | 'nothing',
+): Difference | undefined {
+  for (const path of samplePaths(a.match.path, b.match.path, token)) {
+    const met = inOrder.filter(({ match }) => isFulfilled(match, conditions))
+    const before = firstOf(met.filter(({ match }) => matchesToday(match.path, path)))
+    const announced = firstOf(met.filter(({ match }) => matchesThen(match.path, path)))
+    for (const after of bestOf(met.filter(({ match }) => matchesThen(match.path, path)))) {
+      if (isSameAnswer(before, after, path)) continue
+      if (tolerated === 'announced' && isSameAnswer(announced, after, path) && isTold(before, after, path)) continue
+      return { path, before, after, isRegex: false }
+    }
   }
   return undefined
 }
 
 /**
- * Without evaluating it, a regex may match whatever the other does. Istio ranks it below every prefix, and deletes it
- * beside a prefix `/`; between two, the longer text wins.
+ * Whether a warning says it already: a prefix loses the texts that are no path elements (VS-MATCH-PREFIX-ELEMENT), or
+ * gains its bare path from nobody, or from a catch-all (VS-MATCH-PREFIX-SLASH). Gaining it from a rule that meant it is
+ * told to nobody.
  */
-function contestedRegex(a: PlannedMatch, b: PlannedMatch, tie: 'earlier' | 'unknown'): Sample | undefined {
-  const other = isRegex(a) ? b : a
-  const isSecondPreferred = rankOrder(a, b, tie) !== 'earlier'
-  if (!isSecondPreferred && !isCatchAll(b)) return undefined
-  return { path: isRegex(other) ? '/' : textOf(other.path), isRegex: true, isFirstPreferred: false }
+function isTold(before: Entry | undefined, after: Entry | undefined, path: string): boolean {
+  if (before && !matchesThen(before.match.path, path)) return true
+  const isGained = after !== undefined && !matchesToday(after.match.path, path)
+  return isGained && (!before || isCatchAll(before.match))
 }
 
-type Order = 'earlier' | 'later' | 'unknown'
-
-/** Which of the two answers: a, b, or `either` when the order is not known. */
-function answers(
-  path: string,
-  a: PlannedMatch,
-  b: PlannedMatch,
-  matches: (planned: PlannedPath, path: string) => boolean,
-  isLast: (match: PlannedMatch) => boolean,
-  order: Order,
-): 'a' | 'b' | 'either' | undefined {
-  const [byA, byB] = [matches(a.path, path), matches(b.path, path)]
-  if (byA && byB) {
-    // Istio moves catch-alls behind everything else, HTTPRoute ranks them there.
-    if (isLast(a) !== isLast(b)) return isLast(a) ? 'b' : 'a'
-    return order === 'unknown' ? 'either' : order === 'earlier' ? 'a' : 'b'
-  }
-  return byA ? 'a' : byB ? 'b' : undefined
+/** The first in Istio's order, where bare catch-alls stand behind everything else. */
+function firstOf(matching: Entry[]): Entry | undefined {
+  return matching.find(({ match }) => !isLastToday(match)) ?? matching[0]
 }
 
-/** `sortHTTPRoutes` of Istio: exact before prefix before regex, then length, method, headers, query parameters. */
-function rankOrder(a: PlannedMatch, b: PlannedMatch, tie: 'earlier' | 'unknown'): Order {
-  const [keyA, keyB] = [rank(a), rank(b)]
-  for (const [i, value] of keyA.entries()) {
-    const other = keyB[i] ?? 0
-    if (value !== other) return value > other ? 'earlier' : 'later'
-  }
-  return tie
+/** What Istio moves to the end of a host (`SortVHostRoutes`): neither the regex `/.*` nor the empty prefix. */
+export function isLastToday(match: PlannedMatch): boolean {
+  return isCatchAll(match) && !match.asksMore && ['/', '.*'].includes(match.path.text)
 }
 
-function rank({ path, method, headers, queryParams }: PlannedMatch): number[] {
-  const { type, value } = path.match
-  const typeRank = { Exact: 3, PathPrefix: 2, RegularExpression: 1 }[type]
-  return [typeRank, value.length, method ? 1 : 0, headers.length, queryParams.length]
-}
-
-function isCatchAll({ path, method, headers, queryParams }: PlannedMatch): boolean {
-  return isEveryPath(path) && !method && headers.length + queryParams.length === 0
-}
-
-/** What Istio moves to the end of a VirtualService's host; not the regex `/.*`, nor the empty prefix. */
-function isCatchAllToday(match: PlannedMatch): boolean {
-  return isCatchAll(match) && ['/', '.*'].includes(match.path.text)
-}
-
-/** The prefix `/`, the empty one, no path at all, and the regex `.*`. */
-function isEveryPath({ match: { type, value } }: PlannedPath): boolean {
-  return type === 'PathPrefix' && value === '/'
-}
-
-/** A regex for HTTPRoute as well; `.*` is none. */
-function isRegex({ path }: PlannedMatch): boolean {
-  return path.match.type === 'RegularExpression'
-}
-
-/** Whether every request that b matches is matched by a as well, as Istio matches. */
-function covers(a: PlannedMatch, b: PlannedMatch): boolean {
-  if (a.method && a.method !== b.method) return false
-  const conditions = (match: PlannedMatch) => [...match.headers, ...match.queryParams].map(canonicalJson)
-  const ofB = new Set(conditions(b))
-  if (!conditions(a).every(condition => ofB.has(condition))) return false
-  if (isEveryPath(a.path)) return true
-  if (a.path.kind === 'prefix') return b.path.kind !== 'regex' && textOf(b.path).startsWith(textOf(a.path))
-  return a.path.kind === b.path.kind && a.path.text === b.path.text
-}
-
-/** Whether some request can satisfy the conditions of both, apart from their paths. */
-function canMeet(a: PlannedMatch, b: PlannedMatch): boolean {
-  if (a.method && b.method && a.method !== b.method) return false
-  const exact = (match: PlannedMatch) =>
-    [
-      ...match.headers.map(m => ({ ...m, in: 'header' })),
-      ...match.queryParams.map(m => ({ ...m, in: 'query' })),
-    ].filter(({ type }) => type === 'Exact')
-  return !exact(a).some(one =>
-    exact(b).some(other => one.in === other.in && one.name === other.name && one.value !== other.value),
-  )
+/** Whom Gateway API prefers: of equals in one VirtualService the first, among several nobody knows. */
+function bestOf(matching: Entry[]): (Entry | undefined)[] {
+  const [best] = matching.toSorted((a, b) => compareRanks(b.match, a.match))
+  if (!best) return [undefined]
+  const equals = matching.filter(({ match }) => compareRanks(match, best.match) === 0)
+  return equals.filter((entry, i) => equals.findIndex(({ owner }) => owner === entry.owner) === i)
 }
 
 /** The paths at which two prefixes or exact paths can part ways: each literal, and its nearest continuations. */
-function samplePaths(...paths: PlannedPath[]): string[] {
-  const literals = paths.flatMap(path => [textOf(path), path.match.value])
-  return [...new Set(literals.flatMap(path => [path, `${path}/`, `${path}/x`, `${path}x`]))].filter(path =>
-    path.startsWith('/'),
-  )
+export function samplePaths(a: PlannedPath, b: PlannedPath, token: string): string[] {
+  const exact = [a, b].filter(({ kind }) => kind === 'exact')
+  if (exact.length > 0) return exact.map(({ text }) => text)
+  const literals = [a, b].flatMap(({ kind, text, match }) => [kind === 'regex' ? '/' : text || '/', match.value])
+  const around = literals.flatMap(literal => {
+    const bare = literal.replace(/\/$/, '')
+    return [literal, bare, `${bare}/`, `${bare}/${token}`, `${bare}${token}`]
+  })
+  return [...new Set(around)].filter(path => path.startsWith('/'))
 }
 
-/** The text that this planned path stands for in the VirtualService's matching. */
-function textOf(path: PlannedPath): string {
-  return isEveryPath(path) ? '/' : path.text + path.suffix
+/** A piece of path that no entry names, so that no third rule answers in the place of the two. */
+function freshToken(entries: Entry[]): string {
+  let token = 'x'
+  while (entries.some(({ match }) => match.path.text.includes(token))) token += 'x'
+  return token
 }
 
-function matchesText(planned: PlannedPath, path: string): boolean {
-  if (isEveryPath(planned)) return true
-  return planned.kind === 'exact' ? path === planned.text : path.startsWith(textOf(planned))
+// Answers ----------------------------------------------------------------------------------------------------------
+
+function isSameAnswer(a: Entry | undefined, b: Entry | undefined, path: string): boolean {
+  if (a === b) return true
+  return a !== undefined && b !== undefined && answerOf(a, path) === answerOf(b, path)
 }
 
-function matchesElements({ match: { type, value } }: PlannedPath, path: string): boolean {
-  if (type === 'Exact') return path === value
-  return value === '/' || path === value || path.startsWith(`${value}/`)
+/** What Istio does with a request for the path, as text to compare. */
+function answerOf({ http, namespace, match }: Entry, path: string): string {
+  const { match: _, name: __, ...action } = http
+  return canonicalJson([namespace, action, rewrittenPath(http, match.path, path)])
+}
+
+function rewrittenPath({ rewrite, redirect }: istio.HTTPRoute, planned: PlannedPath, path: string): string | undefined {
+  const replacement = rewrite?.uri ?? redirect?.prefixRewrite
+  if (replacement === undefined) return undefined
+  const base = baseOf(planned)
+  return base === undefined ? replacement : `${replacement}${path.slice(base.length)}`
+}
+
+/** What a rewrite replaces; undefined is the whole path. */
+function baseOf({ kind, text, base }: PlannedPath): string | undefined {
+  return base ?? (kind === 'prefix' ? text : undefined)
+}
+
+// Ranks ------------------------------------------------------------------------------------------------------------
+
+/** `sortHTTPRoutes` of Istio: exact before prefix before regex, then length, method, headers, query parameters. */
+export function compareRanks(a: PlannedMatch, b: PlannedMatch): number {
+  const [rankA, rankB] = [rankOf(a), rankOf(b)]
+  const i = rankA.findIndex((value, i) => value !== rankB[i])
+  return i < 0 ? 0 : (rankA[i] ?? 0) - (rankB[i] ?? 0)
+}
+
+function rankOf({ path: { match }, method, headers, queryParams }: PlannedMatch): number[] {
+  const typeRank = { Exact: 3, PathPrefix: 2, RegularExpression: 1 }[match.type]
+  return [typeRank, byteLength(match.value), method ? 1 : 0, headers.length, queryParams.length]
+}
+
+/** Of the text in UTF-8, as Go counts. */
+export function byteLength(text: string): number {
+  return [...text].reduce((sum, character) => sum + bytesOf(character.codePointAt(0) ?? 0), 0)
+}
+
+function bytesOf(codePoint: number): number {
+  return codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x10000 ? 3 : 4
+}
+
+// Regexes ----------------------------------------------------------------------------------------------------------
+
+/**
+ * A regex may match whatever the other does. Istio ranks it below every prefix, and deletes it beside a prefix `/`;
+ * between two, the longer text wins.
+ */
+function regexDifference(earlier: Entry, later: Entry): Difference | undefined {
+  const path = sampleOf(earlier.match.path, later.match.path)
+  // Whatever the path is: what a rewrite makes of one says nothing of the others.
+  if (isSameAnswer(earlier, later, path) && baseOf(earlier.match.path) === baseOf(later.match.path)) return undefined
+  const order = compareRanks(earlier.match, later.match)
+  const isKept = order > 0 || (order === 0 && earlier.owner === later.owner)
+  const isDeleted = isCatchAll(later.match) || isCatchAll(earlier.match)
+  if (isKept && !isDeleted) return undefined
+  const [before, after] = isCatchAll(earlier.match) ? [later, earlier] : [earlier, later]
+  return { path, before, after, isRegex: true }
+}
+
+/** A path that both match, where one is found; else the nearest to it that is known. */
+function sampleOf(a: PlannedPath, b: PlannedPath): string {
+  const literals = [a, b].map(({ kind, text }) => (kind === 'regex' ? literalPrefix(text) : text))
+  const candidates = literals.flatMap(text => ['', 'x', '/', '/x', '1', '/1'].map(more => `${text}${more}`))
+  const both = candidates.find(path => path.startsWith('/') && matchesToday(a, path) && matchesToday(b, path))
+  return both ?? literals.toSorted((one, other) => other.length - one.length)[0] ?? '/'
 }

@@ -37,9 +37,11 @@ function isServing(route: gateway.HTTPRoute, cluster: ClusterSnapshot): boolean 
   const { parents = [] } = observed.status ?? {}
   return (route.spec.parentRefs ?? []).every(parentRef =>
     parents.some(
-      ({ parentRef: { name, namespace }, conditions = [] }) =>
+      ({ parentRef: { name, namespace, sectionName, port }, conditions = [] }) =>
         name === parentRef.name &&
         namespace === parentRef.namespace &&
+        sectionName === parentRef.sectionName &&
+        port === parentRef.port &&
         conditions.some(({ type, status }) => type === 'Accepted' && status === 'True') &&
         !conditions.some(({ type, status }) => type === 'ResolvedRefs' && status === 'False'),
     ),

@@ -46,7 +46,10 @@ function pathModifier(
 ): gateway.HTTPPathModifier | undefined {
   if (uri) return { type: 'ReplaceFullPath', replaceFullPath: uri }
   if (!prefixRewrite) return undefined
-  const replacePrefixMatch = path.kind === 'prefix' ? replacementOf(path, prefixRewrite) : undefined
+  const { base, text } = path
+  if (path.kind === 'exact' && base !== undefined)
+    return { type: 'ReplaceFullPath', replaceFullPath: prefixRewrite + text.slice(base.length) }
+  const replacePrefixMatch = path.match.type === 'PathPrefix' ? replacementOf(path, prefixRewrite) : undefined
   if (replacePrefixMatch === undefined) {
     report('VS-REDIRECT-PREFIX', `${field}.prefixRewrite`)
     return undefined
@@ -58,10 +61,10 @@ function pathModifier(
  * The replacement loses a slash where the prefix does, as a path element; undefined where that gives another path. Istio
  * does not trim the slash of a redirect's replacement itself, as it does for rewrites.
  */
-function replacementOf({ text, suffix }: PlannedPath, prefixRewrite: string): string | undefined {
-  const prefix = text + suffix
-  const replaced = prefixRewrite + suffix
-  if (prefix === '' || prefix === '/') return prefix === replaced ? replaced : undefined
-  if (!prefix.endsWith('/')) return replaced
+function replacementOf({ kind, text, base = text }: PlannedPath, prefixRewrite: string): string | undefined {
+  if (kind !== 'prefix') return undefined
+  const replaced = prefixRewrite + text.slice(base.length)
+  if (text === '' || text === '/') return text === replaced ? replaced : undefined
+  if (!text.endsWith('/')) return replaced
   return replaced.endsWith('/') && replaced.length > 1 ? replaced.slice(0, -1) : undefined
 }

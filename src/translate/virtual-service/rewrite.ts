@@ -4,7 +4,7 @@ import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import type { Report } from '../report.ts'
 import { isHostname } from './hosts.ts'
-import type { PlannedPath } from './match.ts'
+import { type PlannedPath, shown } from './match.ts'
 
 /**
  * The filter for one match of an `http` entry; undefined when nothing is rewritten.
@@ -32,10 +32,17 @@ function pathModifier(
   field: string,
   report: Report,
 ): gateway.HTTPPathModifier | undefined {
+  const base = path.base ?? (path.kind === 'prefix' ? path.text : undefined)
   // Istio's prefix rewrite on an exact or regex match replaces the whole path.
-  if (path.kind !== 'prefix') return { type: 'ReplaceFullPath', replaceFullPath: uri }
-  if (uri === path.text) return undefined // Rewritten to itself, as Kubeflow's notebooks are: no filter.
-  return prefixModifier(path.text + path.suffix, uri + path.suffix, field, report)
+  if (base === undefined) return { type: 'ReplaceFullPath', replaceFullPath: uri }
+  if (uri === base) return undefined // Rewritten to itself, as Kubeflow's notebooks are: no filter.
+  // What the path has beyond the prefix stays (order.ts makes such paths out of two matches, pathPrefixes out of one).
+  const rest = path.text.slice(base.length)
+  if (path.kind === 'exact') return { type: 'ReplaceFullPath', replaceFullPath: uri + rest }
+  if (path.match.type === 'PathPrefix') return prefixModifier(path.text, uri + rest, field, report)
+  // A path that PathPrefix cannot hold is a regex, and a regex has no part that could be replaced.
+  report('VS-REWRITE-MATCH', field, { path: shown(path.text) })
+  return undefined
 }
 
 /**

@@ -1,44 +1,55 @@
-// spec.http[] -> rules. Each match is planned on its own, because a rewrite needs a rule with a single match
-// (section 1.3); matches with the same action come together again where Gateway API allows it.
+// spec.http[] -> rules. Each match is planned on its own, because its order with the others decides (order.ts) and because
+// a rewrite needs a rule with a single match (section 1.3); matches with the same action come together again at the end.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { isEqual } from '../canonical.ts'
 import type { Report } from '../report.ts'
+import type { Settings } from '../settings.ts'
+import { namespaceOf } from '../snapshot.ts'
 import { backendRefs, type Surroundings } from './backends.ts'
 import { headerFilters } from './headers.ts'
-import { everything, httpRouteMatch, type PlannedMatch, plannedMatches } from './match.ts'
+import { httpRouteMatch, type PlannedMatch, plannedMatches } from './match.ts'
+import type { Entry } from './order.ts'
 import { redirectFilter } from './redirect.ts'
 import { rewriteFilter } from './rewrite.ts'
+import type { ScopedMatch } from './scopes.ts'
 import { requestTimeout } from './timeout.ts'
 
 /** One match and what happens to the requests that it takes. */
 export interface PlannedRule {
   match: PlannedMatch
   action: Omit<gateway.HTTPRouteRule, 'matches'>
-  field: string
 }
 
-/** Every match of every entry with its action, in VirtualService order. */
-export function plannedRules(http: istio.HTTPRoute[], surroundings: Surroundings, report: Report): PlannedRule[] {
-  return http.flatMap((entry, i) => {
-    const field = `spec.http[${i}]`
-    const common = commonAction(entry, field, surroundings, report)
-    return plannedMatchesOf(entry, field, surroundings, report).map(planned => ({
-      match: planned.match,
-      action: actionFor(entry, planned.match, common, field, report),
-      field: planned.field,
-    }))
-  })
+/** The entries that order.ts compares: every match of every `http` entry, in VirtualService order. */
+export function entriesOf(
+  { metadata, ...object }: istio.VirtualService,
+  matches: ScopedMatch[],
+  { pathPrefixes }: Settings,
+  report: Report,
+): Entry[] {
+  const { creationTimestamp } = metadata
+  const owner = `${namespaceOf({ ...object, metadata })}/${metadata.name ?? ''}`
+  return matches.flatMap(({ request, entry: { http, namespace }, field, asksMore }) =>
+    plannedMatches(request, field, pathPrefixes, report).map(match => ({
+      match: asksMore ? { ...match, asksMore } : match,
+      http,
+      namespace,
+      field,
+      owner,
+      ...(creationTimestamp ? { creationTimestamp } : {}),
+    })),
+  )
 }
 
-function plannedMatchesOf({ match = [] }: istio.HTTPRoute, field: string, surroundings: Surroundings, report: Report) {
-  if (match.length === 0) return [{ match: everything, field }]
-  return match.flatMap((request, i) => {
-    const here = `${field}.match[${i}]`
-    return plannedMatches(request, here, surroundings.settings.pathPrefixes, report).map(match => ({
-      match,
-      field: here,
-    }))
+/** Every match with its action. */
+export function plannedRules(entries: Entry[], surroundings: Surroundings, report: Report): PlannedRule[] {
+  const common = new Map<istio.HTTPRoute, CommonAction>()
+  return entries.map(({ match, http, namespace, field }) => {
+    const here = field.replace(/\.match\[\d+\]$/, '')
+    const action = common.get(http) ?? commonAction(http, here, { ...surroundings, namespace }, report)
+    common.set(http, action)
+    return { match, action: actionFor(http, match, action, here, report) }
   })
 }
 
@@ -97,12 +108,13 @@ function withHostname(
 }
 
 /** Neighbouring matches with equal actions become one rule, unless it replaces a prefix, which takes a rule each. */
-export function rulesOf(planned: PlannedRule[]): gateway.HTTPRouteRule[] {
+export function rulesOf(planned: PlannedRule[], matchesPerRule: number): gateway.HTTPRouteRule[] {
   const rules: gateway.HTTPRouteRule[] = []
   let last: PlannedRule['action'] | undefined
   for (const { match, action } of planned) {
     const current = rules.at(-1)
-    if (current && isEqual(last, action) && !replacesPrefix(action)) {
+    const hasRoom = (current?.matches ?? []).length < matchesPerRule
+    if (current && hasRoom && isEqual(last, action) && !replacesPrefix(action)) {
       rules[rules.length - 1] = { ...current, matches: [...(current.matches ?? []), httpRouteMatch(match)] }
     } else {
       rules.push({ matches: [httpRouteMatch(match)], ...action })
@@ -119,13 +131,4 @@ export function replacesPrefix({ filters = [] }: PlannedRule['action']): boolean
       (filter.type === 'URLRewrite' && filter.urlRewrite.path?.type === 'ReplacePrefixMatch') ||
       (filter.type === 'RequestRedirect' && filter.requestRedirect.path?.type === 'ReplacePrefixMatch'),
   )
-}
-
-/** The limits of the CRD (section 4.1); above them the API server refuses the HTTPRoute. */
-export function checkLimits(rules: gateway.HTTPRouteRule[], report: Report): void {
-  if (rules.length > 16) report('VS-MATCH-LIMIT', 'spec.http', { limit: '16 rules' })
-  const counts = rules.map(({ matches = [] }) => matches.length)
-  if (counts.some(count => count > 64)) report('VS-MATCH-LIMIT', 'spec.http', { limit: '64 matches in a rule' })
-  if (counts.reduce((sum, count) => sum + count, 0) > 128)
-    report('VS-MATCH-LIMIT', 'spec.http', { limit: '128 matches in all' })
 }

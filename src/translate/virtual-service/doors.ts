@@ -1,0 +1,122 @@
+// The doors through which requests come to a VirtualService today: the servers of its Istio Gateways. Each is known by the
+// listeners of the Kubernetes Gateway that take its place (research/virtualservice.md, sections 3 and 5).
+import type * as gateway from '../../apis/gateway.ts'
+import type * as istio from '../../apis/istio.ts'
+import type { Report } from '../report.ts'
+import type { GatewayMapping, Settings } from '../settings.ts'
+import { byKey, type ClusterSnapshot } from '../snapshot.ts'
+
+/** What a server does with a connection: read HTTP in clear text or behind TLS, pass TLS on, or pass bytes on. */
+export type Speaks = 'http' | 'https' | 'tls' | 'tcp'
+
+export interface Door {
+  /** The Istio Gateway, `namespace/name`, and where it stands in `spec.gateways`. */
+  istioGateway: string
+  field: string
+  mapping: GatewayMapping
+  /** Undefined while the Istio Gateway is not there; then nothing is known of its ports. */
+  port?: number
+  speaks?: Speaks
+  /** All that it does is to send clients to HTTPS: it never reads a VirtualService. */
+  isRedirecting: boolean
+  /** The hosts that it admits for VirtualServices of this namespace. */
+  hosts: string[]
+  /** The listeners in its place. Undefined when no listener can be told to be it. */
+  listeners?: gateway.Listener[]
+}
+
+/** Every server of every Gateway that the VirtualService names. Reports Gateways without a mapping; `mesh` is no Gateway. */
+export function doorsOf(
+  virtualService: istio.VirtualService,
+  namespace: string,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+  report: Report,
+): Door[] {
+  return (virtualService.spec.gateways ?? []).flatMap((name, i) => {
+    if (name === 'mesh') return []
+    const field = `spec.gateways[${i}]`
+    const istioGateway = gatewayKey(name, namespace)
+    const mapping = settings.gateways.find(({ istioGateways }) => istioGateways.includes(istioGateway))
+    if (!mapping) {
+      report('VS-GATEWAYS-UNMAPPED', field, { gateway: istioGateway.slice(0, 80) })
+      return []
+    }
+    const listeners = listenersOf(mapping, cluster)
+    const servers = byKey(cluster.istioGateways, istioGateway)?.spec?.servers
+    const door = { istioGateway, field, mapping }
+    if (!servers) return [{ ...door, isRedirecting: false, hosts: ['*'], ...(listeners ? { listeners } : {}) }]
+    return servers.map(server => doorOf(server, door, namespace, listeners))
+  })
+}
+
+/** `name` is in the VirtualService's namespace, `namespace/name` is not (`getGatewayNames`, istio/istio pilot/pkg/model). */
+export function gatewayKey(name: string, namespace: string): string {
+  return name.includes('/') ? name : `${namespace}/${name}`
+}
+
+function doorOf(
+  server: istio.Server,
+  door: Pick<Door, 'istioGateway' | 'field' | 'mapping'>,
+  namespace: string,
+  listeners: gateway.Listener[] | undefined,
+): Door {
+  const { port: { number: port } = {}, tls } = server
+  const speaks = speaksOf(server)
+  const own = listeners && listenersFor(port, speaks, listeners)
+  return {
+    ...door,
+    ...(port === undefined ? {} : { port }),
+    speaks,
+    isRedirecting: tls?.httpsRedirect === true,
+    hosts: serverHosts(server, namespace, door.istioGateway),
+    ...(own ? { listeners: own } : {}),
+  }
+}
+
+/** What the settings name of the Kubernetes Gateway: one listener, or all. Undefined while the Gateway is not there. */
+function listenersOf({ gateway: reference }: GatewayMapping, cluster: ClusterSnapshot): gateway.Listener[] | undefined {
+  const [key = '', sectionName] = reference.split('#')
+  const listeners = byKey(cluster.gateways, key)?.spec?.listeners
+  return sectionName ? listeners?.filter(({ name }) => name === sectionName) : listeners
+}
+
+/** The listeners in a server's place: those on its port, else those that speak as it does. */
+function listenersFor(
+  port: number | undefined,
+  speaks: Speaks,
+  listeners: gateway.Listener[],
+): gateway.Listener[] | undefined {
+  const onPort = listeners.filter(listener => listener.port === port)
+  const own = onPort.length > 0 ? onPort : listeners.filter(listener => listenerSpeaks(listener) === speaks)
+  return own.length > 0 ? own : undefined
+}
+
+/** `speaks` of a listener. */
+export function listenerSpeaks({ protocol, tls }: gateway.Listener): Speaks {
+  if (protocol === 'HTTPS') return 'https'
+  if (protocol === 'TLS') return tls?.mode === 'Passthrough' ? 'tls' : 'tcp'
+  return protocol === 'TCP' ? 'tcp' : 'http'
+}
+
+/** A server without a protocol counts as HTTP. One that ends TLS before another protocol hands on bytes. */
+function speaksOf({ port: { protocol = 'HTTP' } = {}, tls }: istio.Server): Speaks {
+  const name = protocol.toUpperCase()
+  if (tls?.mode === 'PASSTHROUGH' || tls?.mode === 'AUTO_PASSTHROUGH') return 'tls'
+  if (name === 'HTTPS') return 'https'
+  if (['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTP_PROXY'].includes(name))
+    return tls && !tls.httpsRedirect ? 'https' : 'http'
+  return 'tcp'
+}
+
+/**
+ * The hosts of one server that a VirtualService of the namespace may use: `namespace/host` speaks to those of that
+ * namespace, and `./host` to those of the Istio Gateway's own.
+ */
+function serverHosts({ hosts = [] }: istio.Server, namespace: string, istioGateway: string): string[] {
+  const [own] = istioGateway.split('/')
+  return hosts.flatMap(host => {
+    const [scope, name] = host.includes('/') ? host.split('/', 2) : ['*', host]
+    return (scope === '*' || (scope === '.' ? own : scope) === namespace) && name ? [name.toLowerCase()] : []
+  })
+}

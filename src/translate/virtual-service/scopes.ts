@@ -1,0 +1,200 @@
+// Where a VirtualService routes, and with which of its rules: conditions that a Gateway API route cannot ask of a request
+// (port, scheme, gateways, sourceLabels) are decided here, by attaching the rules to the listeners where they hold.
+import type * as gateway from '../../apis/gateway.ts'
+import type * as istio from '../../apis/istio.ts'
+import { canonicalJson } from '../canonical.ts'
+import type { Report } from '../report.ts'
+import type { ClusterSnapshot } from '../snapshot.ts'
+import { isSelected } from '../waypoint.ts'
+import type { HTTPEntry } from './delegates.ts'
+import { type Door, gatewayKey, listenerSpeaks } from './doors.ts'
+
+/** One match of an entry with what is left to ask of a request. An entry without matches has one that asks for nothing. */
+export interface ScopedMatch {
+  request: istio.HTTPMatchRequest
+  entry: HTTPEntry
+  field: string
+  /** Whether it asked for a scheme or a host, which listener and hostnames answer for now. */
+  asksMore?: boolean
+}
+
+/** What the route attaches to, and the hosts it may speak for there. */
+export interface Parent {
+  parentRef: gateway.ParentReference
+  /** What the Istio Gateway's servers admit for this namespace. */
+  hosts: string[]
+  /** What the listeners admit; `*` while the Gateway is not there. */
+  listenerHosts: string[]
+  /** The ports of those servers, as far as they are known. */
+  ports: number[]
+}
+
+/** Parents at which the same rules hold. */
+export interface Scope {
+  parents: Parent[]
+  matches: ScopedMatch[]
+}
+
+/** The scopes at gateways. Servers that only redirect to HTTPS serve no VirtualService, and none is attached to them. */
+export function gatewayScopes(
+  entries: HTTPEntry[],
+  doors: Door[],
+  namespace: string,
+  cluster: ClusterSnapshot,
+  report: Report,
+): Scope[] {
+  const scopes = new Map<string, Scope>()
+  for (const ofGateway of byGateway(doors)) {
+    const groups = new Map<string, { doors: Door[]; matches: ScopedMatch[] }>()
+    for (const door of ofGateway.filter(
+      ({ speaks, isRedirecting }) => !isRedirecting && speaks !== 'tls' && speaks !== 'tcp',
+    )) {
+      const matches = matchesAt(door, entries, namespace, cluster, report)
+      const key = canonicalJson(matches.map(({ field, request }) => [field, request]))
+      const group = groups.get(key) ?? { doors: [], matches }
+      groups.set(key, { ...group, doors: [...group.doors, door] })
+    }
+    const isSplit = groups.size > 1 || redirectsBeside(ofGateway)
+    for (const [key, { doors, matches }] of groups) {
+      const parents = isSplit ? listenerParents(doors, report) : [wholeParent(doors)]
+      const scope = scopes.get(key) ?? { parents: [], matches }
+      scopes.set(key, { ...scope, parents: [...scope.parents, ...parents] })
+    }
+  }
+  return [...scopes.values()]
+}
+
+/** The doors of each Kubernetes Gateway. */
+function byGateway(doors: Door[]): Door[][] {
+  const groups = new Map<string, Door[]>()
+  for (const door of doors) groups.set(door.mapping.gateway, [...(groups.get(door.mapping.gateway) ?? []), door])
+  return [...groups.values()]
+}
+
+/** Whether a route attached to the whole Gateway could answer where clients are only sent to HTTPS today. */
+function redirectsBeside(doors: Door[]): boolean {
+  return doors.some(({ isRedirecting, listeners, mapping }) => {
+    if (!isRedirecting || mapping.gateway.includes('#')) return false
+    return !listeners || listeners.some(listener => listenerSpeaks(listener) === 'http')
+  })
+}
+
+// Parents ----------------------------------------------------------------------------------------------------------
+
+function wholeParent(doors: Door[]): Parent {
+  const [{ mapping } = { mapping: { gateway: '' } }] = doors
+  const [key = '', sectionName] = mapping.gateway.split('#')
+  return {
+    parentRef: parentRef(key, sectionName),
+    hosts: doors.flatMap(({ hosts }) => hosts),
+    listenerHosts: hostsOf(doors.flatMap(({ listeners = [] }) => listeners)),
+    ports: doors.flatMap(({ port = [] }) => port),
+  }
+}
+
+/** One parent for each listener. Reports a door that no listener can be told to replace. */
+function listenerParents(doors: Door[], report: Report): Parent[] {
+  const parents = new Map<string, Parent>()
+  for (const { mapping, listeners, hosts, istioGateway, field, port } of doors) {
+    const [key = ''] = mapping.gateway.split('#')
+    if (!listeners) report('VS-GATEWAYS-LISTENER', field, { port: `${istioGateway}:${port ?? '?'}`, gateway: key })
+    for (const listener of listeners ?? []) {
+      const known = parents.get(listener.name)
+      parents.set(listener.name, {
+        parentRef: parentRef(key, listener.name),
+        hosts: [...(known?.hosts ?? []), ...hosts],
+        listenerHosts: hostsOf([listener]),
+        ports: [...(known?.ports ?? []), ...(port === undefined ? [] : [port])],
+      })
+    }
+  }
+  return [...parents.values()]
+}
+
+function parentRef(key: string, sectionName?: string): gateway.ParentReference {
+  const slash = key.indexOf('/')
+  return {
+    group: 'gateway.networking.k8s.io',
+    kind: 'Gateway',
+    namespace: key.slice(0, slash),
+    name: key.slice(slash + 1),
+    ...(sectionName ? { sectionName } : {}),
+  }
+}
+
+function hostsOf(listeners: gateway.Listener[]): string[] {
+  return listeners.length > 0 ? [...new Set(listeners.map(({ hostname }) => hostname?.toLowerCase() || '*'))] : ['*']
+}
+
+// Matches ----------------------------------------------------------------------------------------------------------
+
+/** The matches that can hold for requests through a door, without what the door decides. */
+function matchesAt(
+  door: Door,
+  entries: HTTPEntry[],
+  namespace: string,
+  cluster: ClusterSnapshot,
+  report: Report,
+): ScopedMatch[] {
+  return matchesOf(entries).flatMap(scoped => {
+    const { port, scheme, gateways, sourceLabels, sourceNamespace, ...request } = scoped.request
+    const isHere =
+      holdsForPort(port, door, scoped.field, report) &&
+      holdsForScheme(scheme, door, scoped.field, report) &&
+      holdsForGateway(scoped.request, door, namespace, scoped.field, cluster, report)
+    return isHere ? [{ ...scoped, request, ...(scheme ? { asksMore: true } : {}) }] : []
+  })
+}
+
+/** Every match of every entry, in order. */
+export function matchesOf(entries: HTTPEntry[]): ScopedMatch[] {
+  return entries.flatMap(entry => {
+    const { match = [] } = entry.http
+    if (match.length === 0) return [{ request: {}, entry, field: entry.field }]
+    return match.map((request, i) => ({ request, entry, field: `${entry.field}.match[${i}]` }))
+  })
+}
+
+function holdsForPort(port: number | undefined, door: Door, field: string, report: Report): boolean {
+  if (port === undefined) return true
+  if (door.port === undefined) report('VS-MATCH-PORT', `${field}.port`, { gateway: door.istioGateway })
+  return port === door.port
+}
+
+function holdsForScheme(scheme: istio.StringMatch | undefined, door: Door, field: string, report: Report): boolean {
+  if (!scheme || Object.keys(scheme).length === 0) return true
+  if (scheme.exact === undefined || door.speaks === undefined) {
+    report('VS-MATCH-SCHEME', `${field}.scheme`)
+    return true
+  }
+  return scheme.exact === door.speaks
+}
+
+/** `sourceMatchHTTP` of Istio: a match that names this gateway asks no more about the caller, which is the gateway. */
+function holdsForGateway(
+  { gateways = [], sourceLabels = {}, sourceNamespace = '' }: istio.HTTPMatchRequest,
+  { istioGateway, mapping: { pods } }: Door,
+  namespace: string,
+  field: string,
+  cluster: ClusterSnapshot,
+  report: Report,
+): boolean {
+  if (gateways.length > 0) return gateways.some(name => gatewayKey(name, namespace) === istioGateway)
+  if (sourceNamespace !== '' && sourceNamespace !== pods.namespace) return false
+  if (Object.keys(sourceLabels).length === 0 || isSelected(pods.labels, sourceLabels)) return true
+  const known = [...(cluster.workloads.get(pods.namespace)?.values() ?? [])].filter(({ labels }) =>
+    isSelected(labels, pods.labels),
+  )
+  const holds = known.map(({ labels }) => isSelected(labels, sourceLabels))
+  if (known.length === 0 || new Set(holds).size > 1) report('VS-MATCH-SOURCE', `${field}.sourceLabels`)
+  return holds[0] ?? true
+}
+
+// Hosts ------------------------------------------------------------------------------------------------------------
+
+/** Whether the gateway behind a door sees the VirtualService at all (`exportTo`, research/virtualservice.md section 3). */
+export function isSeen({ spec, metadata }: istio.VirtualService, { mapping: { pods } }: Door): boolean {
+  const { exportTo = [] } = spec
+  if (exportTo.length === 0 || exportTo.includes('*') || exportTo.includes(pods.namespace)) return true
+  return exportTo.includes('.') && (metadata.namespace || 'default') === pods.namespace
+}
