@@ -149,9 +149,13 @@ const ajv = new Ajv2020({ allErrors: true, verbose: true, allowUnionTypes: true,
 const isValid = ajv.compile(JSON.parse(readFileSync(schemaFile, 'utf8')))
 
 function problemsOf(settings: unknown): Problem[] {
-  // The branches of a choice that fails would be reported one by one beside the choice itself.
-  const errors = isValid(settings) ? [] : (isValid.errors ?? []).filter(e => !/\/(any|one)Of\/\d/.test(e.schemaPath))
-  return [...errors.map(problemOf), ...severityProblems(settings)]
+  const errors = isValid(settings) ? [] : (isValid.errors ?? []).filter(isProblem)
+  return [...errors.map(problemOf), ...severityProblems(settings), ...gatewayProblems(settings)]
+}
+
+/** Not the branches of a choice, which stand beside the choice itself, nor that a condition does not hold, but what fails. */
+function isProblem({ keyword, schemaPath }: ErrorObject): boolean {
+  return keyword !== 'if' && !/\/(any|one)Of\/\d/.test(schemaPath)
 }
 
 function problemOf({ instancePath, keyword, params, data, parentSchema = {}, message }: ErrorObject): Problem {
@@ -204,6 +208,21 @@ function severityProblems(settings: unknown): Problem[] {
     // A pattern that lowers would do nothing, in silence: whoever wrote it means something else.
     if (severity === 'note') return at('can only raise, so note does nothing; name the exact codes to lower')
     return []
+  })
+}
+
+/** Two mappings that create one Gateway would each undo the other's. */
+function gatewayProblems(settings: unknown): Problem[] {
+  const gateways = isRecord(settings) && Array.isArray(settings.gateways) ? settings.gateways : []
+  const created = gateways.map((mapping: unknown) =>
+    isRecord(mapping) && mapping.create ? mapping.gateway : undefined,
+  )
+  return created.flatMap((gateway, i): Problem[] => {
+    const first = created.indexOf(gateway)
+    if (gateway === undefined || first === i) return []
+    const at = ['gateways', String(i), 'gateway']
+    const sentence = `is created by gateways[${first}] already; list all istioGateways there`
+    return [{ at, field: `gateways[${i}].gateway`, sentence }]
   })
 }
 

@@ -81,7 +81,7 @@ t.test('problems of environment and flags name where they come from, all at once
   t.throws(() => loadSettings({ env: { SIDESTEP_MODE: 'on' }, flags: { rootNamespace: 'A_B', profile: 'x' } }), {
     code: 'SETTINGS_INVALID',
     problems: [
-      'flag --profile: profile: must be kubeflow or generic, not "x"',
+      'flag --profile: profile: must be kubeflow or generic or deploykf, not "x"',
       'environment SIDESTEP_MODE: mode: must be observe or enforce, not "on"',
       'flag --root-namespace: rootNamespace: must be a Kubernetes name, such as istio-system, not "A_B"',
     ],
@@ -97,7 +97,9 @@ t.test('a file that cannot be read is named', async t => {
 
 t.test('each problem of a file is one line with its place, what is wrong, and what to do', async t => {
   const problems = (text: string, expected: string[]) => t.strictSame(problemsOf(t, text), expected)
-  problems('profile: openshift\n', ['settings.yaml:1:1: profile: must be kubeflow or generic, not "openshift"'])
+  problems('profile: openshift\n', [
+    'settings.yaml:1:1: profile: must be kubeflow or generic or deploykf, not "openshift"',
+  ])
   problems('mode: observe\n\nmodus: enforce\n', [
     'settings.yaml:3:1: modus: is no field here; use one of profile, mode, rootNamespace, trustDomain, clusterDomain, ' +
       'revision, virtualServices, subsets, referenceGrants, ruleOrder, grpcRoutes, gateways, namespaces, pathPrefixes, severities',
@@ -196,6 +198,10 @@ const populated: Full<SettingsFile> = {
       gateway: 'a/c#https',
       pods: { namespace: 'a', labels: { app: 'x' } },
       serviceAccounts: { old: ['a/d'], new: ['a/e'] },
+      create: false,
+      gatewayClassName: 'istio',
+      labels: { app: 'x' },
+      addresses: ['a.b'],
     },
   ],
   namespaces: [
@@ -241,8 +247,20 @@ t.test('every value of the populated settings is accepted, and so are the profil
   const [rule] = populated.namespaces
   const { names, ...byLabels } = rule ?? {}
   const { matchLabels, ...byName } = rule ?? {}
-  for (const settings of [{ ...populated, namespaces: [byLabels, byName] }, profiles.kubeflow, profiles.generic])
+  for (const settings of [{ ...populated, namespaces: [byLabels, byName] }, ...Object.values(profiles)])
     t.strictSame(problemsOf(t, JSON.stringify(settings)), [])
+})
+
+t.test('a Gateway that sidestep creates is named as a whole, and by one mapping only', async t => {
+  const mapping = (gateway: string, create: boolean) =>
+    `- {istioGateways: [a/b], gateway: ${gateway}, create: ${create}, ` +
+    'pods: {namespace: a, labels: {a: b}}, serviceAccounts: {old: [], new: []}}\n'
+  const text = `gateways:\n${mapping('a/c#https', true)}${mapping('a/d', true)}${mapping('a/e#x', false)}${mapping('a/d', true)}`
+  t.strictSame(problemsOf(t, text), [
+    'settings.yaml:2:26: gateways[0].gateway: must be a namespace/name without #sectionName where create is true, such as ' +
+      'istio-system/ingress, not "a/c#https"',
+    'settings.yaml:5:26: gateways[3].gateway: is created by gateways[1] already; list all istioGateways there',
+  ])
 })
 
 t.test('the schema knows the profiles that there are', async t => {

@@ -18,10 +18,22 @@ export interface Listener {
   port: number
   protocol: string
   hostname?: string
-  tls?: { mode?: 'Terminate' | 'Passthrough' }
-  allowedRoutes?: {
-    namespaces?: { from?: 'All' | 'Same' | 'Selector'; selector?: { matchLabels?: Record<string, string> } }
+  tls?: ListenerTLSConfig
+  allowedRoutes?: { namespaces?: RouteNamespaces }
+}
+
+export interface RouteNamespaces {
+  from?: 'All' | 'Same' | 'Selector'
+  selector?: {
+    matchLabels?: Record<string, string>
+    matchExpressions?: { key: string; operator: string; values?: string[] }[]
   }
+}
+
+export interface ListenerTLSConfig {
+  mode?: 'Terminate' | 'Passthrough'
+  certificateRefs?: { group?: string; kind?: string; name: string; namespace?: string }[]
+  options?: Record<string, string>
 }
 
 export interface HTTPRoute extends KubernetesObject {

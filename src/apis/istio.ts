@@ -165,13 +165,42 @@ export interface RouteDestination {
 
 export interface Gateway extends KubernetesObject {
   kind: 'Gateway'
-  spec: { selector?: Record<string, string>; servers?: Server[] }
+  spec: GatewaySpec
+}
+
+export interface GatewaySpec {
+  selector?: Record<string, string>
+  servers?: Server[]
 }
 
 export interface Server {
   hosts?: string[]
-  port?: { number?: number; name?: string; protocol?: string }
-  tls?: { httpsRedirect?: boolean; mode?: string; credentialName?: string }
+  port?: { number?: number; name?: string; protocol?: string; targetPort?: number }
+  tls?: ServerTLSSettings
+  name?: string
+  bind?: string
+  defaultEndpoint?: string
+}
+
+export interface ServerTLSSettings {
+  httpsRedirect?: boolean
+  /** Without one it is PASSTHROUGH, the first of the enum. */
+  mode?: string
+  credentialName?: string
+  credentialNames?: string[]
+  cipherSuites?: string[]
+  minProtocolVersion?: string
+  maxProtocolVersion?: string
+  serverCertificate?: string
+  privateKey?: string
+  caCertificates?: string
+  caCrl?: string
+  tlsCertificates?: { serverCertificate?: string; privateKey?: string; caCertificates?: string }[]
+  caCertCredentialName?: string
+  subjectAltNames?: string[]
+  verifyCertificateSpki?: string[]
+  verifyCertificateHash?: string[]
+  insecureSkipVerify?: boolean
 }
 
 /** Only what a VirtualService's subsets need. */

@@ -111,7 +111,7 @@ function programFor({ stdout, stderr }: Io): Command {
 
 const settingsOption = () => new Option('--settings <file>', 'settings file; without one, those of the profile hold')
 const profileOption = () =>
-  new Option('--profile <name>', 'built-in settings to begin with, such as kubeflow or generic')
+  new Option('--profile <name>', 'built-in settings to begin with, such as kubeflow, deploykf or generic')
 const asIsOption = () =>
   new Option('--as-is', 'judge by the status in the files, not by the end state in which all of sidestep is in place')
 

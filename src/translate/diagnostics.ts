@@ -1,5 +1,6 @@
 // The catalogue: every code that sidestep can say, with its severity and its sentence. docs/diagnostics has a page for each.
 import { authorizationPolicyDiagnostics } from './authorization-policy/diagnostics.ts'
+import { gatewayDiagnostics } from './gateway/diagnostics.ts'
 import { namespaceDiagnostics } from './namespace/diagnostics.ts'
 import { requestAuthenticationDiagnostics } from './request-authentication/diagnostics.ts'
 import { serviceDiagnostics } from './service/diagnostics.ts'
@@ -27,6 +28,7 @@ export const catalogue = {
   ...requestAuthenticationDiagnostics,
   ...namespaceDiagnostics,
   ...serviceDiagnostics,
+  ...gatewayDiagnostics,
 } as const satisfies Record<string, CatalogueEntry>
 
 export type DiagnosticCode = keyof typeof catalogue

@@ -24,8 +24,8 @@ export const mapOf = (shape: Shape): Shape => ({ map: shape })
 
 /** The codes for input that the API server would refuse or prune. Without `unknown`, other fields are none of our business. */
 export interface ShapeCodes {
-  unknown?: 'VS-FIELD-UNKNOWN' | 'AP-FIELD-UNKNOWN' | 'RA-FIELD-UNKNOWN'
-  type: 'VS-FIELD-TYPE' | 'AP-FIELD-TYPE' | 'RA-FIELD-TYPE' | 'NS-FIELD-TYPE' | 'SVC-FIELD-TYPE'
+  unknown?: 'VS-FIELD-UNKNOWN' | 'AP-FIELD-UNKNOWN' | 'RA-FIELD-UNKNOWN' | 'GW-FIELD-UNKNOWN'
+  type: 'VS-FIELD-TYPE' | 'AP-FIELD-TYPE' | 'RA-FIELD-TYPE' | 'NS-FIELD-TYPE' | 'SVC-FIELD-TYPE' | 'GW-FIELD-TYPE'
 }
 
 /**

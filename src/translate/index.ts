@@ -4,6 +4,7 @@ import { translateAuthorizationPolicy } from './authorization-policy/index.ts'
 import { withoutNulls } from './canonical.ts'
 import { isCompanion } from './companion.ts'
 import { inspect } from './fate.ts'
+import { translateGateway } from './gateway/index.ts'
 import { modeFor } from './mode.ts'
 import { translateNamespace } from './namespace/index.ts'
 import { createReport } from './report.ts'
@@ -22,6 +23,7 @@ const kinds = {
   'RequestAuthentication/security.istio.io': [translateRequestAuthentication, 'RA-FIELD-TYPE'],
   'Namespace/': [translateNamespace, 'NS-FIELD-TYPE'],
   'Service/': [translateService, 'SVC-FIELD-TYPE'],
+  'Gateway/networking.istio.io': [translateGateway, 'GW-FIELD-TYPE'],
 } as const
 
 /** Whether translate() has a translator for the object's kind; every other kind passes through unchanged. */

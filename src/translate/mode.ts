@@ -9,7 +9,7 @@ export const modeLabel = 'sidestep.dev/mode'
 export type Mode = 'off' | 'observe' | 'enforce'
 
 /** The mode for an object: its Namespace's label, or its own when it is the Namespace, before the settings. */
-export function modeFor(object: KubernetesObject, cluster: ClusterSnapshot, settings: Settings): Mode {
+export function modeFor(object: KubernetesObject, cluster: ClusterSnapshot, settings: Pick<Settings, 'mode'>): Mode {
   const namespace = object.kind === 'Namespace' ? object : cluster.namespaces.get(namespaceOf(object))
   const label = namespace?.metadata.labels?.[modeLabel]
   return label === 'off' || label === 'observe' || label === 'enforce' ? label : settings.mode

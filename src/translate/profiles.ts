@@ -31,6 +31,10 @@ const kubeflow: Settings = {
         old: ['istio-system/istio-ingressgateway-service-account'],
         new: ['istio-system/ambient-ingressgateway-istio'],
       },
+      create: false,
+      // NetworkPolicies of dex and oauth2-proxy look for it. `istio: ingressgateway` would make kubeflow-gateway pick these
+      // pods too.
+      labels: { app: 'istio-ingressgateway' },
     },
   ],
   namespaces: [
@@ -55,4 +59,29 @@ const kubeflow: Settings = {
   pathPrefixes: { '/ml_metadata': ['/ml_metadata', '/ml_metadata.MetadataStoreService'] },
 }
 
-export const profiles = { kubeflow, generic } satisfies Record<string, Settings>
+/**
+ * deployKF (generator/templates/manifests/deploykf-core/deploykf-istio-gateway of github.com/deployKF/deployKF): a gateway of
+ * its own, HTTPS on a port of its own, and a second Istio Gateway on the plain port, whose VirtualService redirects. What
+ * it deploys beside the gateway is Kubeflow. It brings no Kubernetes Gateway, so sidestep keeps one.
+ */
+const deploykf: Settings = {
+  ...kubeflow,
+  gateways: [
+    {
+      istioGateways: [
+        'deploykf-istio-gateway/deploykf-gateway',
+        'deploykf-istio-gateway/deploykf-gateway-https-redirect',
+      ],
+      gateway: 'deploykf-istio-gateway/ambient-gateway',
+      pods: { namespace: 'deploykf-istio-gateway', labels: { app: 'deploykf-gateway', istio: 'deploykf-gateway' } },
+      serviceAccounts: {
+        old: ['deploykf-istio-gateway/deploykf-gateway'],
+        new: ['deploykf-istio-gateway/ambient-gateway-istio'],
+      },
+      create: true,
+      labels: { app: 'istio-ingressgateway' },
+    },
+  ],
+}
+
+export const profiles = { kubeflow, generic, deploykf } satisfies Record<string, Settings>

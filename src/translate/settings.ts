@@ -44,6 +44,14 @@ export interface GatewayMapping {
   pods: { namespace: string; labels: Record<string, string> }
   /** Service accounts, `namespace/name`: the old gateway's, and the new one's, which policies must admit too. */
   serviceAccounts: { old: string[]; new: string[] }
+  /** Whether sidestep keeps the Kubernetes Gateway, made of the Istio Gateways' servers. By default somebody else does. */
+  create?: boolean
+  /** The class of the Gateway that sidestep keeps, `istio` by default. */
+  gatewayClassName?: string
+  /** Labels of its pods (`spec.infrastructure.labels`), for NetworkPolicies that look for the old ones. */
+  labels?: Record<string, string>
+  /** Host names of Services that lead to pods of somebody's making: then istiod deploys none for it. */
+  addresses?: string[]
 }
 
 export interface NamespaceRule {

@@ -1,5 +1,5 @@
-// The types of what is read beside the four kinds: metadata, and the other objects of a snapshot. The API server vouches
-// for them; files do not. Fields that are not named here are not read.
+// The types of what is read beside the kinds that are translated: metadata, and the other objects of a snapshot. The API
+// server vouches for them; files do not. Fields that are not named here are not read.
 import { inspect, listOf, mapOf, type Shape, type Table } from './fate.ts'
 import { createReport } from './report.ts'
 

@@ -16,7 +16,7 @@ const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease']
 /** What the two configurations have in common. Only v1 is listed: matchPolicy Equivalent converts the older versions. */
 const admission = {
   rules: [
-    rule('networking.istio.io', 'v1', ['virtualservices'], 'Namespaced'),
+    rule('networking.istio.io', 'v1', ['virtualservices', 'gateways'], 'Namespaced'),
     rule('security.istio.io', 'v1', ['authorizationpolicies', 'requestauthentications'], 'Namespaced'),
     rule('', 'v1', ['namespaces'], 'Cluster'),
   ],

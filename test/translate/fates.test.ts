@@ -4,9 +4,10 @@ import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { authorizationPolicyFates } from '../../src/translate/authorization-policy/fates.ts'
 import type { Shape, Table } from '../../src/translate/fate.ts'
+import { gatewayFates } from '../../src/translate/gateway/fates.ts'
 import { translate } from '../../src/translate/index.ts'
 import { requestAuthenticationFates } from '../../src/translate/request-authentication/fates.ts'
-import { snapshotOf } from '../../src/translate/snapshot.ts'
+import { kindKey, snapshotOf } from '../../src/translate/snapshot.ts'
 import { virtualServiceFates } from '../../src/translate/virtual-service/fates.ts'
 import { crdFiles } from '../control-plane/binaries.ts'
 import { readFixtures } from './fixtures.ts'
@@ -20,6 +21,7 @@ interface Schema {
 }
 
 const tables: Record<string, Table> = {
+  'gateways.networking.istio.io': gatewayFates,
   'virtualservices.networking.istio.io': virtualServiceFates,
   'authorizationpolicies.security.istio.io': authorizationPolicyFates,
   'requestauthentications.security.istio.io': requestAuthenticationFates,
@@ -76,9 +78,8 @@ t.test('every field that counts as translated changes the result when it is take
   const inert = new Map<string, boolean>()
   for (const { input, cluster, settings } of readFixtures()) {
     for (const object of input) {
-      const table = Object.entries(tables).find(([name]) =>
-        name.startsWith(`${object.kind.toLowerCase().replace(/y$/, 'ie')}s.`),
-      )?.[1]
+      const [kind = '', group] = kindKey(object).split('/')
+      const table = tables[`${kind.toLowerCase().replace(/([^aeiou])y$/, '$1ie')}s.${group}`]
       if (!table) continue
       const before = outcome(translate(object, cluster, settings))
       for (const path of setFields((object as { spec?: unknown }).spec, table, [])) {
@@ -99,24 +100,33 @@ t.test('every field that counts as translated changes the result when it is take
     [...inert].filter(([, isInert]) => isInert).map(([key]) => key),
     [],
   )
-  const untried = translatedFields(virtualServiceFates, 'VirtualService').filter(key => !inert.has(key))
-  t.strictSame(untried, [], 'every translated field of VirtualService is set in some fixture')
+  const all = [
+    ...translatedFields(virtualServiceFates, 'VirtualService', 'VirtualService'),
+    ...translatedFields(gatewayFates, 'Gateway', 'Gateway'),
+  ]
+  const untried = all.filter(key => !inert.has(key))
+  t.strictSame(untried, [], 'every translated field of VirtualService and Gateway is set in some fixture')
 })
 
 /** The names of all fields whose fate is `translated`, as the test above spells them. */
-function translatedFields(shape: Shape, path: string): string[] {
+function translatedFields(shape: Shape, path: string, kind: string): string[] {
   if (typeof shape === 'string' || 'map' in shape) return []
-  if ('list' in shape) return translatedFields(shape.list, path)
+  if ('list' in shape) return translatedFields(shape.list, path, kind)
   return Object.entries(shape.fields).flatMap(([name, [fate, inner]]) => {
-    const here = path === 'VirtualService' ? `VirtualService ${name}` : `${path}.${name}`
-    return fate === 'translated' ? [here, ...translatedFields(inner, here)] : []
+    const here = path === kind ? `${kind} ${name}` : `${path}.${name}`
+    return fate === 'translated' ? [here, ...translatedFields(inner, here, kind)] : []
   })
 }
 
-/** What sidestep says and keeps, without the object itself, which differs anyway; policies are moved whole. */
+/** What sidestep says and keeps, without the spec where it stays as it is and differs anyway; policies are moved whole. */
 function outcome({ object, companions, warnings, denial }: ReturnType<typeof translate>): string {
   const { spec } = object as { spec?: unknown }
-  return JSON.stringify([object.kind === 'VirtualService' ? [] : spec, companions, warnings, denial])
+  return JSON.stringify([
+    object.kind === 'VirtualService' || object.kind === 'Gateway' ? [] : spec,
+    companions,
+    warnings,
+    denial,
+  ])
 }
 
 type Path = (string | number)[]

@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse, parseAllDocuments } from 'yaml'
 import type { KubernetesObject } from '../../src/apis/core.ts'
+import type { SettingsFile } from '../../src/settings.ts'
 import { translate } from '../../src/translate/index.ts'
 import { profiles } from '../../src/translate/profiles.ts'
 import type { Diagnostic } from '../../src/translate/report.ts'
@@ -57,7 +58,8 @@ function readDocuments(file: string): unknown[] {
 
 function readSettings(file: string): Settings {
   if (!existsSync(file)) return profiles.kubeflow
-  return { ...profiles.kubeflow, ...parse(readFileSync(file, 'utf8')) }
+  const { profile = 'kubeflow', ...fields } = parse(readFileSync(file, 'utf8')) as SettingsFile
+  return { ...profiles[profile], ...fields }
 }
 
 /** What sidestep makes of a fixture: the objects in input order, each followed by its companions. */

@@ -3,15 +3,19 @@ import fc from 'fast-check'
 import jsonpatch from 'fast-json-patch'
 import t from 'tap'
 import type { KubernetesObject } from '../../src/apis/core.ts'
+import type * as gateway from '../../src/apis/gateway.ts'
+import type * as istio from '../../src/apis/istio.ts'
 import { authorizationPolicyFates } from '../../src/translate/authorization-policy/fates.ts'
 import { canonicalJson } from '../../src/translate/canonical.ts'
 import type { Table } from '../../src/translate/fate.ts'
+import { gatewayFates } from '../../src/translate/gateway/fates.ts'
 import { translate } from '../../src/translate/index.ts'
 import { profiles } from '../../src/translate/profiles.ts'
 import { requestAuthenticationFates } from '../../src/translate/request-authentication/fates.ts'
+import type { Settings } from '../../src/translate/settings.ts'
 import { snapshotOf } from '../../src/translate/snapshot.ts'
 import { virtualServiceFates } from '../../src/translate/virtual-service/fates.ts'
-import { garbage, specOf, surroundings } from './arbitraries.ts'
+import { garbage, servers, specOf, surroundings } from './arbitraries.ts'
 import { readFixtures } from './fixtures.ts'
 
 const numRuns = Number(process.env.SIDESTEP_RUNS ?? 2000)
@@ -22,7 +26,18 @@ const kinds: [apiVersion: string, kind: string, fates: Table][] = [
   ['networking.istio.io/v1', 'VirtualService', virtualServiceFates],
   ['security.istio.io/v1', 'AuthorizationPolicy', authorizationPolicyFates],
   ['security.istio.io/v1', 'RequestAuthentication', requestAuthenticationFates],
+  ['networking.istio.io/v1', 'Gateway', gatewayFates],
 ]
+
+/** Kubeflow's, with a Kubernetes Gateway that sidestep keeps, so that Istio Gateways are translated too. */
+const settings: Settings = {
+  ...profiles.kubeflow,
+  gateways: profiles.kubeflow.gateways.map(mapping => ({
+    ...mapping,
+    istioGateways: [...mapping.istioGateways, 'kubeflow/app', 'istio-system/app'],
+    create: true,
+  })),
+}
 
 const metadata = fc.record({
   name: fc.constantFrom('app', 'policy'),
@@ -52,8 +67,16 @@ const namespaces = fc.record({
   }),
 })
 
+const istioGateways: fc.Arbitrary<istio.Gateway> = servers.map(servers => ({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'Gateway',
+  metadata: { name: 'app', namespace: 'kubeflow' },
+  spec: { selector: { istio: 'ingressgateway' }, servers },
+}))
+
 const objects: fc.Arbitrary<KubernetesObject> = fc.oneof(
   namespaces,
+  istioGateways,
   ...kinds.map(([apiVersion, kind, fates]) => objectOf(apiVersion, kind, fates)),
 )
 
@@ -63,12 +86,12 @@ t.test('translating twice equals once, and equal input gives equal output', asyn
   fc.assert(
     fc.property(objects, surroundings, snapshots, (object, others, statuses) => {
       const cluster = snapshotOf([...others, object], statuses)
-      const once = translate(object, cluster, profiles.kubeflow)
-      const again = translate(structuredClone(object), snapshotOf([...others, object], statuses), profiles.kubeflow)
+      const once = translate(object, cluster, settings)
+      const again = translate(structuredClone(object), snapshotOf([...others, object], statuses), settings)
       if (canonicalJson(again) !== canonicalJson(once)) throw new Error('equal input, other output')
       // The second time it comes from storage, as the API server stored it the first time.
       const stored = JSON.parse(JSON.stringify(once.object))
-      const twice = translate(stored, snapshotOf([...others, stored], statuses), profiles.kubeflow)
+      const twice = translate(stored, snapshotOf([...others, stored], statuses), settings)
       if (canonicalJson(twice) !== canonicalJson(once))
         throw new Error(`${canonicalJson(once)}\n${canonicalJson(twice)}`)
     }),
@@ -90,7 +113,7 @@ t.test('a fixture translated twice equals once', async t => {
 t.test('the patch applied to the input gives the object', async () => {
   fc.assert(
     fc.property(objects, surroundings, (object, others) => {
-      const { object: wanted } = translate(object, snapshotOf([...others, object]), profiles.kubeflow)
+      const { object: wanted } = translate(object, snapshotOf([...others, object]), settings)
       const patch = jsonpatch.compare(object, wanted)
       const { newDocument } = jsonpatch.applyPatch(structuredClone(object), patch, true, false)
       if (canonicalJson(newDocument) !== canonicalJson(wanted)) throw new Error(JSON.stringify(patch))
@@ -99,11 +122,43 @@ t.test('the patch applied to the input gives the object', async () => {
   )
 })
 
+t.test('an Istio Gateway is never changed or refused, and becomes all of its listeners or none', async t => {
+  let kept = 0
+  fc.assert(
+    fc.property(istioGateways, surroundings, (object, others) => {
+      const { object: stored, companions, denial } = translate(object, snapshotOf([...others, object]), settings)
+      if (stored !== object || denial) throw new Error('changed or refused')
+      const servers = object.spec.servers ?? []
+      const reordered = { ...object, spec: { ...object.spec, servers: servers.toReversed() } }
+      const again = translate(reordered, snapshotOf(others), settings)
+      if (canonicalJson(again.companions) !== canonicalJson(companions)) throw new Error('the order of servers matters')
+      if (companions.length === 0) return
+      kept++
+      const [{ spec }] = companions as [gateway.Gateway]
+      for (const { port, hosts = [], tls } of servers) {
+        for (const host of hosts) {
+          const name = host.split('/').at(-1)?.toLowerCase()
+          const listener = spec.listeners.find(
+            ({ port: number, hostname = '*', protocol }) =>
+              number === port?.number && (hostname === name || protocol === 'TCP'),
+          )
+          if (!listener) throw new Error(`no listener for ${host}`)
+          // An open door: the server asks for client certificates, and the listener does not.
+          const mode = listener.tls?.options?.['gateway.istio.io/tls-terminate-mode']
+          if (tls?.mode === 'MUTUAL' && mode !== 'MUTUAL') throw new Error(`${host} asks for no certificate`)
+        }
+      }
+    }),
+    { numRuns, seed },
+  )
+  t.ok(kept > numRuns / 20, `${kept} Gateways are kept`)
+})
+
 t.test('the arguments are never changed', async () => {
   fc.assert(
     fc.property(objects, surroundings, (object, others) => {
       const before = canonicalJson([object, others])
-      translate(object, snapshotOf([...others, object]), profiles.kubeflow)
+      translate(object, snapshotOf([...others, object]), settings)
       if (canonicalJson([object, others]) !== before) throw new Error('changed')
     }),
     { numRuns, seed },
@@ -113,7 +168,7 @@ t.test('the arguments are never changed', async () => {
 t.test('no object whatever makes it throw', async () => {
   const anything = fc.oneof(
     ...kinds.map(([apiVersion, kind]) =>
-      garbage.map(spec => ({ apiVersion, kind, metadata: { name: 'x', namespace: 'team-a' }, spec })),
+      garbage.map(spec => ({ apiVersion, kind, metadata: { name: 'app', namespace: 'kubeflow' }, spec })),
     ),
     fc.record({
       apiVersion: fc.constant('v1'),
@@ -151,7 +206,7 @@ t.test('no object whatever makes it throw', async () => {
       const others = [
         { apiVersion: 'v1', kind: 'Service', metadata: { name: 'app', namespace: 'team-a' }, spec: neighbour },
       ]
-      translate(object, snapshotOf([...others, object]), profiles.kubeflow)
+      translate(object, snapshotOf([...others, object]), settings)
     }),
     { numRuns, seed },
   )

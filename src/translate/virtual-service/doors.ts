@@ -2,6 +2,7 @@
 // listeners of the Kubernetes Gateway that take its place (research/virtualservice.md, sections 3 and 5).
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
+import { planOf } from '../gateway/plan.ts'
 import type { Report } from '../report.ts'
 import type { GatewayMapping, Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot } from '../snapshot.ts'
@@ -23,6 +24,8 @@ export interface Door {
   hosts: string[]
   /** The listeners in its place. Undefined when no listener can be told to be it. */
   listeners?: gateway.Listener[]
+  /** All listeners of the Kubernetes Gateway that the mapping means. Undefined while they are not known. */
+  all?: gateway.Listener[]
 }
 
 /** Every server of every Gateway that the VirtualService names. Reports Gateways without a mapping; `mesh` is no Gateway. */
@@ -44,7 +47,7 @@ export function doorsOf(
     }
     const listeners = listenersOf(mapping, cluster)
     const servers = byKey(cluster.istioGateways, istioGateway)?.spec?.servers
-    const door = { istioGateway, field, mapping }
+    const door = { istioGateway, field, mapping, ...(listeners ? { all: listeners } : {}) }
     if (!servers) return [{ ...door, isRedirecting: false, hosts: ['*'], ...(listeners ? { listeners } : {}) }]
     return servers.map(server => doorOf(server, door, namespace, listeners))
   })
@@ -57,7 +60,7 @@ export function gatewayKey(name: string, namespace: string): string {
 
 function doorOf(
   server: istio.Server,
-  door: Pick<Door, 'istioGateway' | 'field' | 'mapping'>,
+  door: Pick<Door, 'istioGateway' | 'field' | 'mapping' | 'all'>,
   namespace: string,
   listeners: gateway.Listener[] | undefined,
 ): Door {
@@ -74,11 +77,18 @@ function doorOf(
   }
 }
 
-/** What the settings name of the Kubernetes Gateway: one listener, or all. Undefined while the Gateway is not there. */
-function listenersOf({ gateway: reference }: GatewayMapping, cluster: ClusterSnapshot): gateway.Listener[] | undefined {
-  const [key = '', sectionName] = reference.split('#')
-  const listeners = byKey(cluster.gateways, key)?.spec?.listeners
-  return sectionName ? listeners?.filter(({ name }) => name === sectionName) : listeners
+/**
+ * What the settings name of the Kubernetes Gateway: one listener, or all. Of a Gateway that sidestep is about to keep, the
+ * listeners that it will have. Undefined while neither is known.
+ */
+function listenersOf(mapping: GatewayMapping, cluster: ClusterSnapshot): gateway.Listener[] | undefined {
+  const [key = '', sectionName] = mapping.gateway.split('#')
+  const there = byKey(cluster.gateways, key)?.spec?.listeners
+  if (!there && mapping.create) {
+    const { refused, listeners } = planOf(mapping, cluster)
+    return refused ? undefined : listeners.map(({ listener }) => listener)
+  }
+  return sectionName ? there?.filter(({ name }) => name === sectionName) : there
 }
 
 /** The listeners in a server's place: those on its port, else those that speak as it does. */

@@ -7,7 +7,7 @@ import type { Report } from '../report.ts'
 import type { ClusterSnapshot } from '../snapshot.ts'
 import { isSelected } from '../waypoint.ts'
 import type { HTTPEntry } from './delegates.ts'
-import { type Door, gatewayKey, listenerSpeaks } from './doors.ts'
+import { type Door, gatewayKey } from './doors.ts'
 
 /** One match of an entry with what is left to ask of a request. An entry without matches has one that asks for nothing. */
 export interface ScopedMatch {
@@ -54,7 +54,7 @@ export function gatewayScopes(
       const group = groups.get(key) ?? { doors: [], matches }
       groups.set(key, { ...group, doors: [...group.doors, door] })
     }
-    const isSplit = groups.size > 1 || redirectsBeside(ofGateway)
+    const isSplit = groups.size > 1 || hasOtherListeners(ofGateway)
     for (const [key, { doors, matches }] of groups) {
       const parents = isSplit ? listenerParents(doors, report) : [wholeParent(doors)]
       const scope = scopes.get(key) ?? { parents: [], matches }
@@ -71,12 +71,13 @@ function byGateway(doors: Door[]): Door[][] {
   return [...groups.values()]
 }
 
-/** Whether a route attached to the whole Gateway could answer where clients are only sent to HTTPS today. */
-function redirectsBeside(doors: Door[]): boolean {
-  return doors.some(({ isRedirecting, listeners, mapping }) => {
-    if (!isRedirecting || mapping.gateway.includes('#')) return false
-    return !listeners || listeners.some(listener => listenerSpeaks(listener) === 'http')
-  })
+/** Whether a route attached to the whole Gateway would answer at listeners where nobody reads the VirtualService today. */
+function hasOtherListeners(doors: Door[]): boolean {
+  const serving = doors.filter(({ isRedirecting }) => !isRedirecting).flatMap(({ listeners = [] }) => listeners)
+  const all = doors[0]?.all
+  // Nothing is known of the listeners: then only a server that redirects tells that there may be one to stay away from.
+  if (!all) return doors.some(({ isRedirecting, mapping }) => isRedirecting && !mapping.gateway.includes('#'))
+  return serving.length > 0 && all.some(({ name }) => !serving.some(listener => listener.name === name))
 }
 
 // Parents ----------------------------------------------------------------------------------------------------------
