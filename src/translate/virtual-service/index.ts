@@ -34,7 +34,8 @@ export function translateVirtualService(
 
   const namespace = namespaceOf(original)
   const parents = parentsOf(original, namespace, cluster, settings, report)
-  const planned = plannedRules(original.spec.http ?? [], { namespace, cluster, settings }, report)
+  const listeners = parents.flatMap(parent => parent.listeners)
+  const planned = plannedRules(original.spec.http ?? [], { namespace, cluster, settings, listeners }, report)
   const alive = withoutDead(entriesOf(original, planned), report)
   checkOrder(alive, report)
   checkNeighbours(alive, neighboursOf(original, cluster, settings), report)
@@ -71,7 +72,7 @@ function isKnative({ metadata, spec }: istio.VirtualService): boolean {
 export function entriesOf({ metadata }: istio.VirtualService, planned: PlannedRule[]) {
   const { creationTimestamp } = metadata
   const owner = `${metadata.namespace ?? 'default'}/${metadata.name ?? ''}`
-  return planned.map(({ match, action, field }) => ({
+  return planned.map(({ match, action: { name: _, ...action }, field }) => ({
     match,
     // The same replacement of another prefix gives another path.
     action: replacesPrefix(action) ? { ...action, prefix: match.path.text + match.path.suffix } : action,

@@ -12,6 +12,8 @@ export interface Parent {
   hosts: string[]
   /** What the Kubernetes Gateway's listeners admit; `*` while the Gateway is not there. */
   listenerHosts: string[]
+  /** Those listeners; none while the Gateway is not there. */
+  listeners: gateway.Listener[]
 }
 
 /** The parents of a VirtualService, one for each Kubernetes Gateway. Reports gateways that have none. */
@@ -73,6 +75,7 @@ function parentOf({ gateway: reference }: GatewayMapping, cluster: ClusterSnapsh
       name: key.slice(slash + 1),
       ...(sectionName ? { sectionName } : {}),
     },
+    listeners: ours,
     listenerHosts: ours.length > 0 ? ours.map(({ hostname }) => hostname?.toLowerCase() || '*') : ['*'],
   }
 }

@@ -11,7 +11,7 @@ import type { PlannedPath } from './match.ts'
  * ReplacePrefixMatch is valid only in a rule with exactly one PathPrefix match, so the caller makes a rule per match.
  */
 export function rewriteFilter(
-  { authority, uri }: istio.HTTPRewrite,
+  { authority, uri, uriRegexRewrite }: istio.HTTPRewrite,
   path: PlannedPath,
   field: string,
   report: Report,
@@ -21,7 +21,9 @@ export function rewriteFilter(
     if (isHostname(authority)) urlRewrite.hostname = authority.toLowerCase()
     else report('VS-REWRITE-AUTHORITY', `${field}.authority`)
   }
-  const modifier = uri ? pathModifier(uri, path, `${field}.uri`, report) : undefined
+  const modifier = uriRegexRewrite
+    ? regexModifier(uriRegexRewrite, path, `${field}.uriRegexRewrite`, report)
+    : uri && pathModifier(uri, path, `${field}.uri`, report)
   if (modifier) urlRewrite.path = modifier
   return urlRewrite.hostname || urlRewrite.path ? { type: 'URLRewrite', urlRewrite } : undefined
 }
@@ -32,7 +34,9 @@ function pathModifier(
   field: string,
   report: Report,
 ): gateway.HTTPPathModifier | undefined {
-  // Istio's prefix rewrite on an exact or regex match replaces the whole path.
+  // Istio's prefix rewrite on an exact or regex match replaces the whole path. In an HTTPRoute it writes that as the
+  // substitution of a regex, where a backslash is a reference.
+  if (path.kind !== 'prefix' && uri.includes('\\')) report('VS-MATCH-PATH', field)
   if (path.kind !== 'prefix') return { type: 'ReplaceFullPath', replaceFullPath: uri }
   if (uri === path.text) return undefined // Rewritten to itself, as Kubeflow's notebooks are: no filter.
   return prefixModifier(path.text + path.suffix, uri + path.suffix, field, report)
@@ -73,6 +77,29 @@ function prefixModifier(
     report('VS-REWRITE-SLASH', field, { sample, before, after })
   }
   return { type: 'ReplacePrefixMatch', replacePrefixMatch: replaced || '/' }
+}
+
+/**
+ * The regexes that are no more than what HTTPRoute can say: a text in the place of the whole path, and the prefix of the
+ * match taken away. Everything that an HTTPRoute matches begins with the prefix, so nothing else has to be looked at.
+ */
+function regexModifier(
+  { match = '', rewrite = '' }: NonNullable<istio.HTTPRewrite['uriRegexRewrite']>,
+  { match: { type, value }, suffix, text }: PlannedPath,
+  field: string,
+  report: Report,
+): gateway.HTTPPathModifier | undefined {
+  if (/^\^?\/?\.\*\$?$/.test(match) && rewrite.startsWith('/') && !rewrite.includes('\\'))
+    return { type: 'ReplaceFullPath', replaceFullPath: rewrite }
+  const [, prefix, rest] = /^\^?(\/[^()|$?]+?)(\(\/\|\$\)\(\.\*\)|\/\?\(\.\*\)|\/\(\.\*\))\$?$/.exec(match) ?? []
+  const isPrefix = type === 'PathPrefix' && suffix === '' && prefix === value && /^[-\w/.~]+$/.test(value)
+  const isBareKept = rest === '/(.*)'
+  const remainder = rest?.startsWith('(') ? '/\\2' : '/\\1'
+  // `^/app/(.*)` leaves bare `/app` as it is, which a match of `/app/` did not take.
+  if (isPrefix && rewrite === remainder && !(isBareKept && !text.endsWith('/')))
+    return { type: 'ReplacePrefixMatch', replacePrefixMatch: '/' }
+  report('VS-REWRITE-REGEX', field)
+  return undefined
 }
 
 function withoutSlash(path: string): string {
