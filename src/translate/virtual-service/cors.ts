@@ -32,8 +32,7 @@ export function corsFilter(
   if (matches.length === 0) report('VS-CORS-ORIGIN', `${field}.allowOrigins`, { origin: 'an empty list' })
   const allowOrigins = originsOf(matches, field, report)
   // Istio makes every HTTPRoute answer preflights of origins that are not allowed itself (`createCorsFilter`).
-  // With `*` those are just the origins that VS-CORS-NULL-ORIGIN names.
-  if (!isIgnoring && !allowOrigins.includes('*')) report('VS-CORS-PREFLIGHT', field)
+  if (!isIgnoring) report('VS-CORS-PREFLIGHT', field)
   const allowMethods = names(policy.allowMethods, standardMethods, `${field}.allowMethods`, report)
   const allowHeaders = names(policy.allowHeaders, headerName, `${field}.allowHeaders`, report)
   const exposeHeaders = names(policy.exposeHeaders, headerName, `${field}.exposeHeaders`, report)
