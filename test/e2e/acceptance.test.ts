@@ -56,7 +56,11 @@ for (const channel of ['standard', 'experimental'] as const) {
     })
 
     await t.test('what sidestep makes of every fixture that it does not refuse', async t => {
-      const objects = readFixtures().flatMap(({ input, cluster, settings }) =>
+      // A fixture whose cluster has the experimental CRDs may write what standard ones do not know.
+      const fixtures = readFixtures().filter(
+        ({ cluster }) => channel === 'experimental' || !cluster.capabilities.httpRoute.retry,
+      )
+      const objects = fixtures.flatMap(({ input, cluster, settings }) =>
         input
           .map(object => ({ given: object, translation: translate(object, cluster, settings) }))
           .filter(({ translation }) => !translation.denial)

@@ -14,6 +14,8 @@ export interface Surroundings {
   settings: Settings
   /** Set for calls inside the mesh, where Istio asks for no ReferenceGrant; `port` is the one that was called, if known. */
   mesh?: { port?: number }
+  /** Where the rules will be served, as far as the Gateways are there. */
+  listeners: gateway.Listener[]
 }
 
 const weightLimit = 1_000_000
@@ -53,12 +55,13 @@ function settingHost(filters: gateway.HTTPRouteFilter[], value: string): gateway
   return [{ type: 'RequestHeaderModifier', requestHeaderModifier: { ...modifier, set } }, ...others]
 }
 
-function serviceRef(
+/** A destination as a reference to a Service and its port; undefined, with a report, where it is none. */
+export function serviceRef(
   { host = '', port }: istio.Destination,
   field: string,
   surroundings: Surroundings,
   report: Report,
-): gateway.HTTPBackendRef | undefined {
+): gateway.BackendObjectReference | undefined {
   const { cluster, settings } = surroundings
   const service = parseService(host, surroundings)
   if (!service) {
@@ -108,7 +111,7 @@ function lookUpPort(
   const service = cluster.services.get(namespace)?.get(name)
   const ports = service?.spec?.ports ?? []
   if (ports.length === 1) return ports[0]?.port
-  if (service) report('VS-DESTINATION-PORT', field, { service: `${namespace}/${name}` })
+  if (service) report('VS-DESTINATION-PORT', field, { service: `${namespace}/${name}`, count: String(ports.length) })
   else report('VS-DESTINATION-UNKNOWN', field, { service: `${namespace}/${name}` })
   return undefined
 }

@@ -1,6 +1,7 @@
 // Every finding about a VirtualService. A code is API: once published never renamed, once retired never reused.
 // `{name}` in a message is filled in where the code is reported.
 import type { CatalogueEntry } from '../diagnostics.ts'
+import { actionDiagnostics } from './diagnostics-actions.ts'
 
 export const virtualServiceDiagnostics = {
   'VS-FIELD-UNKNOWN': {
@@ -24,7 +25,7 @@ export const virtualServiceDiagnostics = {
   'VS-HOSTS-INVALID': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'HTTPRoute takes DNS names and *.names only, {host} would attach to nothing; use a host name',
+    message: 'HTTPRoute takes DNS names and *.names only, {host} would be left out and get 404; use a host name',
   },
   'VS-HOSTS-UNMATCHED': {
     severity: 'note',
@@ -133,7 +134,7 @@ export const virtualServiceDiagnostics = {
   'VS-MATCH-PATH-DEAD': {
     severity: 'note',
     since: '0.1.0',
-    message: '{path} does not begin with / and never matches a request, in Istio either; remove it',
+    message: '{path} never matches: a path begins with / and comes without its query, in Istio too; remove it',
   },
   'VS-MATCH-PREFIX-SLASH': {
     severity: 'warning',
@@ -189,7 +190,8 @@ export const virtualServiceDiagnostics = {
   'VS-DESTINATION-HOST': {
     severity: 'denial',
     since: '0.1.0',
-    message: '{host} is no Kubernetes Service name and would get 500; use <service>.<namespace>.svc.{domain}',
+    message:
+      '{host} is no Kubernetes Service name, which HTTPRoute wants, and would get nothing; use <service>.<namespace>.svc.{domain}',
   },
   'VS-DESTINATION-SUBSET': {
     severity: 'denial',
@@ -199,7 +201,7 @@ export const virtualServiceDiagnostics = {
   'VS-DESTINATION-PORT': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'Service {service} has several ports and none is named, the HTTPRoute would be refused; set port.number',
+    message: 'Service {service} has {count} ports and none is named, the HTTPRoute would be refused; set port.number',
   },
   'VS-DESTINATION-UNKNOWN': {
     severity: 'warning',
@@ -212,7 +214,7 @@ export const virtualServiceDiagnostics = {
     severity: 'denial',
     since: '0.1.0',
     message:
-      'Service {service} is in another namespace, requests would get 500; let its owner add a ReferenceGrant from {from}',
+      'Service {service} is in another namespace and out of reach of the HTTPRoute; let its owner add a ReferenceGrant from {from}',
   },
   'VS-REWRITE-REGEX': {
     severity: 'denial',
@@ -242,13 +244,24 @@ export const virtualServiceDiagnostics = {
   'VS-REDIRECT-CODE': {
     severity: 'denial',
     since: '0.1.0',
+    message: 'HTTPRoute redirects by 301, 302, 303, 307 and 308 only, {statusCode} would be refused; use one of them',
+  },
+  'VS-REDIRECT-CODE-CRD': {
+    severity: 'denial',
+    since: '0.1.0',
     message:
-      'the redirect code {statusCode} is not one of 301, 302, 303, 307 or 308, the route would be refused; use one of them',
+      'the installed HTTPRoute CRD refuses the redirect code {statusCode}; install Gateway API v1.5 or later, or use 301 or 302',
   },
   'VS-REDIRECT-PORT': {
     severity: 'denial',
     since: '0.1.0',
     message: 'FROM_REQUEST_PORT with a scheme has no HTTPRoute form, the port would change; set redirect.port',
+  },
+  'VS-REDIRECT-PORT-ADDED': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      "the Location now names the port {port} where a listener has it and kept the client's before; set redirect.scheme or port",
   },
   'VS-REDIRECT-PREFIX': {
     severity: 'denial',
@@ -264,37 +277,24 @@ export const virtualServiceDiagnostics = {
   'VS-DIRECT-RESPONSE': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'HTTPRoute cannot answer by itself, requests would get 500; route to a small static backend',
+    message: 'HTTPRoute answers nothing by itself but an empty 500, and would here; route to a small static backend',
   },
   'VS-DELEGATE': {
     severity: 'denial',
     since: '0.1.0',
     message: 'HTTPRoute has no delegates, the rule would answer 500; write its rules here',
   },
-  'VS-RETRIES': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'standard HTTPRoute has no retries, the mesh default of 2 would apply; remove retries if that will do',
-  },
   'VS-FAULT': {
     severity: 'denial',
     since: '0.1.0',
     message: 'HTTPRoute injects no faults, requests would pass unharmed; remove fault or inject it in the app',
   },
-  'VS-MIRROR': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'mirrors are not translated yet and copies would stop; write an HTTPRoute with RequestMirror',
-  },
-  'VS-CORS': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'corsPolicy is not translated yet and browsers would be refused; answer CORS in the app',
-  },
+  ...actionDiagnostics,
   'VS-TIMEOUT': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'HTTPRoute takes durations such as 1h30m or 1s500ms from 1ms on, {timeout} would be refused; write it so',
+    message:
+      'Istio and HTTPRoute take whole milliseconds from 1ms on, as in 1h30m or 1s500ms, and would refuse {timeout}; write it so',
   },
   'VS-TIMEOUT-CRD': {
     severity: 'denial',
@@ -357,6 +357,11 @@ export const virtualServiceDiagnostics = {
     since: '0.1.0',
     message:
       'no server of its gateways meets its port, scheme, gateways or source, so it never matches, today or in ambient; remove it',
+  },
+  'VS-REWRITE-BACKSLASH': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'in an HTTPRoute Istio reads a backslash as a reference, the app would get another path; leave it out',
   },
   'VS-REWRITE-MATCH': {
     severity: 'denial',

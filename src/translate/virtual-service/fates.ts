@@ -16,6 +16,28 @@ const destination = table<istio.Destination>({
   port: ['translated', table<{ number?: number }>({ number: ['translated', 'integer'] })],
 })
 
+const percent = table<istio.Percent>({ value: ['translated', 'number'] })
+
+const corsPolicy = table<istio.CorsPolicy>({
+  allowOrigin: ['translated', listOf('string')],
+  allowOrigins: ['translated', listOf(stringMatch)],
+  allowMethods: ['translated', listOf('string')],
+  allowHeaders: ['translated', listOf('string')],
+  exposeHeaders: ['translated', listOf('string')],
+  maxAge: ['translated', 'string'],
+  allowCredentials: ['translated', 'boolean'],
+  unmatchedPreflights: ['translated', 'string'],
+})
+
+const retries = table<istio.HTTPRetry>({
+  attempts: ['translated', 'integer'],
+  perTryTimeout: ['translated', 'string'],
+  retryOn: ['translated', 'string'],
+  retryRemoteLocalities: ['translated', 'boolean'],
+  retryIgnorePreviousHosts: ['translated', 'boolean'],
+  backoff: ['translated', 'string'],
+})
+
 const headerOperations = table<istio.HeaderOperations>({
   set: ['translated', mapOf('string')],
   add: ['translated', mapOf('string')],
@@ -45,7 +67,7 @@ export const httpMatchFates = table<istio.HTTPMatchRequest>({
 })
 
 export const httpFates = table<istio.HTTPRoute>({
-  name: ['harmless', 'string'],
+  name: ['translated', 'string'],
   match: ['translated', listOf(httpMatchFates)],
   route: [
     'translated',
@@ -69,25 +91,51 @@ export const httpFates = table<istio.HTTPRoute>({
       prefixRewrite: ['translated', 'string'],
     }),
   ],
-  directResponse: ['VS-DIRECT-RESPONSE', 'any'],
+  directResponse: [
+    'translated',
+    table<istio.HTTPDirectResponse>({
+      status: ['translated', 'integer'],
+      body: [
+        'translated',
+        table<{ string?: string; bytes?: string }>({
+          string: ['translated', 'string'],
+          bytes: ['translated', 'string'],
+        }),
+      ],
+    }),
+  ],
   delegate: ['VS-DELEGATE', 'any'],
   rewrite: [
     'translated',
     table<istio.HTTPRewrite>({
       uri: ['translated', 'string'],
       authority: ['translated', 'string'],
-      uriRegexRewrite: ['VS-REWRITE-REGEX', 'any'],
+      uriRegexRewrite: [
+        'translated',
+        table<{ match?: string; rewrite?: string }>({
+          match: ['translated', 'string'],
+          rewrite: ['translated', 'string'],
+        }),
+      ],
     }),
   ],
   timeout: ['translated', 'string'],
-  retries: ['VS-RETRIES', 'any'],
+  retries: ['translated', retries],
   fault: ['VS-FAULT', 'any'],
-  mirror: ['VS-MIRROR', 'any'],
-  mirrorPercent: ['VS-MIRROR', 'integer'],
-  mirror_percent: ['VS-MIRROR', 'integer'],
-  mirrorPercentage: ['VS-MIRROR', 'any'],
-  mirrors: ['VS-MIRROR', 'any'],
-  corsPolicy: ['VS-CORS', 'any'],
+  mirror: ['translated', destination],
+  mirrorPercent: ['translated', 'integer'],
+  mirror_percent: ['translated', 'integer'],
+  mirrorPercentage: ['translated', percent],
+  mirrors: [
+    'translated',
+    listOf(
+      table<{ destination?: istio.Destination; percentage?: istio.Percent }>({
+        destination: ['translated', destination],
+        percentage: ['translated', percent],
+      }),
+    ),
+  ],
+  corsPolicy: ['translated', corsPolicy],
   headers: ['translated', headers],
 })
 

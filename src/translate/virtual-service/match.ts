@@ -136,7 +136,8 @@ export function shown(path: string): string {
 
 // method -----------------------------------------------------------------------------------------------------------
 
-const standardMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']
+/** The methods that HTTPRoute can match and that its CORS filter can allow. */
+export const standardMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']
 
 /** The methods to match; `[undefined]` is any. A finite alternation (`GET|POST`) becomes one match each. */
 function plannedMethods(method: istio.StringMatch | undefined, field: string, report: Report): (string | undefined)[] {

@@ -1,8 +1,9 @@
 // spec.http[].redirect -> RequestRedirect (research/virtualservice.md 1.2 and 10).
-// The three variants of derivePort write the same Location on Istio when scheme and port are left away.
+// Without scheme and port Istio writes the listener's port into the Location of an HTTPRoute, unless it is the usual one.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import type { Report } from '../report.ts'
+import type { Surroundings } from './backends.ts'
 import { isHostname } from './hosts.ts'
 import type { PlannedPath } from './match.ts'
 
@@ -13,17 +14,20 @@ export function redirectFilter(
   redirect: istio.HTTPRedirect,
   path: PlannedPath,
   field: string,
+  { cluster, listeners }: Surroundings,
   report: Report,
 ): gateway.HTTPRouteFilter {
-  const { authority, scheme, derivePort, redirectCode } = redirect
+  const { authority, scheme, redirectCode } = redirect
   const statusCode = redirectCode || 301
   if (!statusCodes.includes(statusCode))
     report('VS-REDIRECT-CODE', `${field}.redirectCode`, { statusCode: String(statusCode) })
+  else if (statusCode > 302 && !cluster.capabilities.httpRoute.redirectCodes)
+    report('VS-REDIRECT-CODE-CRD', `${field}.redirectCode`, { statusCode: String(statusCode) })
   const requestRedirect: gateway.HTTPRequestRedirectFilter = { statusCode }
   if (scheme) requestRedirect.scheme = scheme.toLowerCase()
   if (authority) Object.assign(requestRedirect, hostAndPort(authority, `${field}.authority`, report))
-  if (redirect.port) requestRedirect.port = redirect.port
-  if (derivePort === 'FROM_REQUEST_PORT' && scheme) report('VS-REDIRECT-PORT', `${field}.derivePort`)
+  const port = redirect.port || requestRedirect.port || derivedPort(redirect, listeners, field, report)
+  if (port) requestRedirect.port = port
   const modifier = pathModifier(redirect, path, field, report)
   if (modifier) requestRedirect.path = modifier
   return { type: 'RequestRedirect', requestRedirect }
@@ -36,6 +40,36 @@ function hostAndPort(authority: string, field: string, report: Report): { hostna
     return {}
   }
   return port ? { hostname: hostname.toLowerCase(), port: Number(port) } : { hostname: hostname.toLowerCase() }
+}
+
+/**
+ * The port that has to be written for the Location to stay as it is. A port that is usual for the scheme stands for none
+ * (`ApplyRedirect`, istio/istio pilot/pkg/networking/core/route); then the client's own, in the Host, is kept.
+ */
+function derivedPort(
+  { scheme, derivePort }: istio.HTTPRedirect,
+  listeners: gateway.Listener[],
+  field: string,
+  report: Report,
+): number | undefined {
+  const ports = new Set(listeners.map(({ port }) => port))
+  if (derivePort === 'FROM_REQUEST_PORT') {
+    if (!scheme) return undefined
+    const [only] = ports
+    if (ports.size !== 1) report('VS-REDIRECT-PORT', `${field}.derivePort`)
+    return only
+  }
+  // With a scheme Istio leaves the port alone, and on the usual ports it has none to add.
+  const unusual = listeners.find(({ port, protocol }) => port !== usualPort(protocol))
+  if (scheme || !unusual) return undefined
+  const [usual, ...others] = new Set(listeners.map(({ protocol }) => usualPort(protocol)))
+  if (others.length === 0) return usual
+  report('VS-REDIRECT-PORT-ADDED', field, { port: String(unusual.port) })
+  return undefined
+}
+
+function usualPort(protocol: string): number {
+  return protocol === 'HTTPS' ? 443 : 80
 }
 
 function pathModifier(

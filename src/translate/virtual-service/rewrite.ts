@@ -11,7 +11,7 @@ import { type PlannedPath, shown } from './match.ts'
  * ReplacePrefixMatch is valid only in a rule with exactly one PathPrefix match, so the caller makes a rule per match.
  */
 export function rewriteFilter(
-  { authority, uri }: istio.HTTPRewrite,
+  { authority, uri, uriRegexRewrite }: istio.HTTPRewrite,
   path: PlannedPath,
   field: string,
   report: Report,
@@ -21,7 +21,9 @@ export function rewriteFilter(
     if (isHostname(authority)) urlRewrite.hostname = authority.toLowerCase()
     else report('VS-REWRITE-AUTHORITY', `${field}.authority`)
   }
-  const modifier = uri ? pathModifier(uri, path, `${field}.uri`, report) : undefined
+  const modifier = uriRegexRewrite
+    ? regexModifier(uriRegexRewrite, path, `${field}.uriRegexRewrite`, report)
+    : uri && pathModifier(uri, path, `${field}.uri`, report)
   if (modifier) urlRewrite.path = modifier
   return urlRewrite.hostname || urlRewrite.path ? { type: 'URLRewrite', urlRewrite } : undefined
 }
@@ -33,7 +35,9 @@ function pathModifier(
   report: Report,
 ): gateway.HTTPPathModifier | undefined {
   const base = path.base ?? (path.kind === 'prefix' ? path.text : undefined)
-  // Istio's prefix rewrite on an exact or regex match replaces the whole path.
+  // Istio's prefix rewrite on an exact or regex match replaces the whole path. In an HTTPRoute it writes that as the
+  // substitution of a regex, where a backslash is a reference (docs/decisions/0003-envoy.md).
+  if ((base === undefined || path.kind === 'exact') && uri.includes('\\')) report('VS-REWRITE-BACKSLASH', field)
   if (base === undefined) return { type: 'ReplaceFullPath', replaceFullPath: uri }
   if (uri === base) return undefined // Rewritten to itself, as Kubeflow's notebooks are: no filter.
   // What the path has beyond the prefix stays (order.ts makes such paths out of two matches, pathPrefixes out of one).
@@ -80,6 +84,29 @@ function prefixModifier(
     report('VS-REWRITE-SLASH', field, { sample, before, after })
   }
   return { type: 'ReplacePrefixMatch', replacePrefixMatch: replaced || '/' }
+}
+
+/**
+ * The regexes that are no more than what HTTPRoute can say: a text in the place of the whole path, and the prefix of the
+ * match taken away. Everything that an HTTPRoute matches begins with the prefix, so nothing else has to be looked at.
+ */
+function regexModifier(
+  { match = '', rewrite = '' }: NonNullable<istio.HTTPRewrite['uriRegexRewrite']>,
+  { match: { type, value }, base, text }: PlannedPath,
+  field: string,
+  report: Report,
+): gateway.HTTPPathModifier | undefined {
+  if (/^\^?\/?\.\*\$?$/.test(match) && rewrite.startsWith('/') && !rewrite.includes('\\'))
+    return { type: 'ReplaceFullPath', replaceFullPath: rewrite }
+  const [, prefix, rest] = /^\^?(\/[^()|$?]+?)(\(\/\|\$\)\(\.\*\)|\/\?\(\.\*\)|\/\(\.\*\))\$?$/.exec(match) ?? []
+  const isPrefix = type === 'PathPrefix' && base === undefined && prefix === value && /^[-\w/.~]+$/.test(value)
+  const isBareKept = rest === '/(.*)'
+  const remainder = rest?.startsWith('(') ? '/\\2' : '/\\1'
+  // `^/app/(.*)` leaves bare `/app` as it is, which a match of `/app/` did not take.
+  if (isPrefix && rewrite === remainder && !(isBareKept && !text.endsWith('/')))
+    return { type: 'ReplacePrefixMatch', replacePrefixMatch: '/' }
+  report('VS-REWRITE-REGEX', field)
+  return undefined
 }
 
 function withoutSlash(path: string): string {

@@ -12,7 +12,7 @@ import { plannedRules } from './rules.ts'
 export function httpRoutes(
   virtualService: istio.VirtualService,
   units: Unit[],
-  surroundings: Surroundings,
+  surroundings: Omit<Surroundings, 'listeners'>,
   report: Report,
 ): gateway.HTTPRoute[] {
   const served = units.filter(({ entries }) => entries.length > 0)
@@ -23,10 +23,18 @@ export function httpRoutes(
   return served.flatMap(({ parents, hostnames: all, entries, mesh }, i) => {
     const suffix = suffixes[i] ?? []
     const parentRefs = parents.map(({ parentRef }) => parentRef)
+    const listeners = parents.flatMap(parent => parent.listeners)
     return hostnamesInChunks(all).flatMap((hostnames, block) => {
       const parts = block === 0 ? suffix : [...suffix, `hosts${block + 1}`]
       const spec = { parentRefs, ...(hostnames ? { hostnames } : {}) }
-      return routesOfUnit(virtualService, parts, spec, entries, { ...surroundings, ...(mesh ? { mesh } : {}) }, report)
+      return routesOfUnit(
+        virtualService,
+        parts,
+        spec,
+        entries,
+        { ...surroundings, listeners, ...(mesh ? { mesh } : {}) },
+        report,
+      )
     })
   })
 }

@@ -7,10 +7,13 @@ import type { Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { namespaceOf } from '../snapshot.ts'
 import { backendRefs, type Surroundings } from './backends.ts'
+import { corsFilter } from './cors.ts'
 import { headerFilters } from './headers.ts'
 import { httpRouteMatch, type PlannedMatch, plannedMatches } from './match.ts'
+import { mirrorFilters } from './mirrors.ts'
 import type { Entry } from './order.ts'
 import { redirectFilter } from './redirect.ts'
+import { type Retrying, retryOf } from './retries.ts'
 import { rewriteFilter } from './rewrite.ts'
 import type { ScopedMatch } from './scopes.ts'
 import { requestTimeout } from './timeout.ts'
@@ -49,7 +52,7 @@ export function plannedRules(entries: Entry[], surroundings: Surroundings, repor
     const here = field.replace(/\.match\[\d+\]$/, '')
     const action = common.get(http) ?? commonAction(http, here, { ...surroundings, namespace }, report)
     common.set(http, action)
-    return { match, action: actionFor(http, match, action, here, report) }
+    return { match, action: actionFor(http, match, action, here, surroundings, report) }
   })
 }
 
@@ -58,43 +61,58 @@ interface CommonAction {
   filters: gateway.HTTPRouteFilter[]
   hostname?: string
   backendRefs?: gateway.HTTPBackendRef[]
-  timeouts?: { request: string }
+  timeouts?: { request?: string; backendRequest?: string }
+  retry?: gateway.HTTPRouteRetry
 }
 
-function commonAction(
-  { headers = {}, route = [], redirect, rewrite, timeout }: istio.HTTPRoute,
-  field: string,
-  surroundings: Surroundings,
-  report: Report,
-): CommonAction {
-  if (redirect && (route.length > 0 || rewrite)) report('VS-REDIRECT-ROUTE', `${field}.redirect`)
-  if (!redirect && route.length === 0) report('VS-ROUTE-EMPTY', field)
+function commonAction(http: istio.HTTPRoute, field: string, surroundings: Surroundings, report: Report): CommonAction {
+  const { headers = {}, route = [], redirect, rewrite, timeout, retries, corsPolicy } = http
   const { capabilities } = surroundings.cluster
+  if (redirect && (route.length > 0 || rewrite)) report('VS-REDIRECT-ROUTE', `${field}.redirect`)
+  const { filters, hostname } = headerFilters(headers, `${field}.headers`, report)
+  const cors = corsPolicy && corsFilter(corsPolicy, `${field}.corsPolicy`, capabilities, report)
+  const common = { filters: cors ? [...filters, cors] : filters, ...(hostname ? { hostname } : {}) }
   const request = timeout ? requestTimeout(timeout, `${field}.timeout`, capabilities, report) : undefined
+  // What answers by itself asks no backend: nothing is sent again, copied or waited for.
+  if (redirect || isAnswered(http, field, report)) return common
+  if (route.length === 0) report('VS-ROUTE-EMPTY', field)
+  const retrying = retries ? retryOf(retries, request, `${field}.retries`, capabilities, report) : {}
   return {
-    ...headerFilters(headers, `${field}.headers`, report),
-    // Gateway API excludes backendRefs beside a redirect.
-    ...(redirect ? {} : { backendRefs: backendRefs(route, `${field}.route`, surroundings, report) }),
-    ...(request && !redirect ? { timeouts: { request } } : {}),
+    ...common,
+    filters: [...common.filters, ...mirrorFilters(http, field, surroundings, report)],
+    backendRefs: backendRefs(route, `${field}.route`, surroundings, report),
+    ...timeoutsOf(request, retrying),
   }
+}
+
+/** A rule without backends answers 500 with an empty body on Istio (`convertHTTPRoute`), and that is all it can answer. */
+function isAnswered({ directResponse }: istio.HTTPRoute, field: string, report: Report): boolean {
+  if (!directResponse) return false
+  const { status, body = {} } = directResponse
+  if (status !== 500 || body.string || body.bytes) report('VS-DIRECT-RESPONSE', `${field}.directResponse`)
+  return true
+}
+
+function timeoutsOf(request: string | undefined, { retry, backendRequest }: Retrying) {
+  const timeouts = { ...(request ? { request } : {}), ...(backendRequest ? { backendRequest } : {}) }
+  return { ...(request || backendRequest ? { timeouts } : {}), ...(retry ? { retry } : {}) }
 }
 
 function actionFor(
-  { redirect, rewrite }: istio.HTTPRoute,
+  { name, redirect, rewrite }: istio.HTTPRoute,
   { path }: PlannedMatch,
-  { filters, hostname, backendRefs, timeouts }: CommonAction,
+  { filters, hostname, ...common }: CommonAction,
   field: string,
+  surroundings: Surroundings,
   report: Report,
 ): PlannedRule['action'] {
   const pathFilter = redirect
-    ? redirectFilter(redirect, path, `${field}.redirect`, report)
+    ? redirectFilter(redirect, path, `${field}.redirect`, surroundings, report)
     : withHostname(rewrite && rewriteFilter(rewrite, path, `${field}.rewrite`, report), hostname)
   const all = pathFilter ? [...filters, pathFilter] : filters
-  return {
-    ...(all.length > 0 ? { filters: all } : {}),
-    ...(backendRefs ? { backendRefs } : {}),
-    ...(timeouts ? { timeouts } : {}),
-  }
+  if (all.length > 16) report('VS-MATCH-LIMIT', field, { limit: '16 filters in a rule' })
+  const named = name && surroundings.cluster.capabilities.httpRoute.ruleName && ruleName(name)
+  return { ...(named ? { name: named } : {}), ...(all.length > 0 ? { filters: all } : {}), ...common }
 }
 
 /** A rewrite of the Host that came as a header operation joins the URLRewrite; rewrite.authority goes first, as in Istio. */
@@ -117,11 +135,28 @@ export function rulesOf(planned: PlannedRule[], matchesPerRule: number): gateway
     if (current && hasRoom && isEqual(last, action) && !replacesPrefix(action)) {
       rules[rules.length - 1] = { ...current, matches: [...(current.matches ?? []), httpRouteMatch(match)] }
     } else {
-      rules.push({ matches: [httpRouteMatch(match)], ...action })
+      const { name, ...rest } = action
+      rules.push({ ...(name ? { name: unusedName(name, rules) } : {}), matches: [httpRouteMatch(match)], ...rest })
       last = action
     }
   }
   return rules
+}
+
+/** Istio calls its route so, in access logs and for EnvoyFilters, whether it comes from `http[].name` or `rules[].name`. */
+function ruleName(name: string): string {
+  const labels = name.toLowerCase().slice(0, 240).split('.')
+  return labels
+    .map(label => label.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, ''))
+    .filter(Boolean)
+    .join('.')
+}
+
+/** Names are unique within a route; Istio's are not. */
+function unusedName(name: string, rules: gateway.HTTPRouteRule[]): string {
+  const isUsed = (candidate: string) => rules.some(rule => rule.name === candidate)
+  if (!isUsed(name)) return name
+  return `${name}-${[...rules.keys()].map(i => i + 2).find(i => !isUsed(`${name}-${i}`))}`
 }
 
 /** Whether what comes out depends on the prefix that was matched. */

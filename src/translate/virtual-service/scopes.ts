@@ -27,6 +27,8 @@ export interface Parent {
   listenerHosts: string[]
   /** The ports of those servers, as far as they are known. */
   ports: number[]
+  /** Those listeners; none while the Gateway is not there. */
+  listeners: gateway.Listener[]
 }
 
 /** Parents at which the same rules hold. */
@@ -85,10 +87,12 @@ function hasOtherListeners(doors: Door[]): boolean {
 function wholeParent(doors: Door[]): Parent {
   const [{ mapping } = { mapping: { gateway: '' } }] = doors
   const [key = '', sectionName] = mapping.gateway.split('#')
+  const listeners = doors.flatMap(({ listeners = [] }) => listeners)
   return {
     parentRef: parentRef(key, sectionName),
     hosts: doors.flatMap(({ hosts }) => hosts),
-    listenerHosts: hostsOf(doors.flatMap(({ listeners = [] }) => listeners)),
+    listenerHosts: hostsOf(listeners),
+    listeners,
     ports: doors.flatMap(({ port = [] }) => port),
   }
 }
@@ -105,6 +109,7 @@ function listenerParents(doors: Door[], report: Report): Parent[] {
         parentRef: parentRef(key, listener.name),
         hosts: [...(known?.hosts ?? []), ...hosts],
         listenerHosts: hostsOf([listener]),
+        listeners: [listener],
         ports: [...(known?.ports ?? []), ...(port === undefined ? [] : [port])],
       })
     }

@@ -12,16 +12,22 @@ const unitMilliseconds: Record<string, number> = {
   ns: 1e-6,
 }
 
-/**
- * A Go duration in Gateway API's grammar (GEP-2257), which has no fractions: `1.5s` is `1s500ms`.
- * @returns undefined, with a report, below a millisecond and above what four units of five digits can say
- */
 export function requestTimeout(
   timeout: string,
   field: string,
   { httpRoute }: Capabilities,
   report: Report,
 ): string | undefined {
+  const duration = gatewayDuration(timeout, field, report)
+  if (duration && !httpRoute.timeouts) report('VS-TIMEOUT-CRD', field)
+  return duration
+}
+
+/**
+ * A Go duration in Gateway API's grammar (GEP-2257), which has no fractions: `1.5s` is `1s500ms`.
+ * @returns undefined, with a report, below a millisecond and above what four units of five digits can say
+ */
+export function gatewayDuration(timeout: string, field: string, report: Report): string | undefined {
   const milliseconds = parseDuration(timeout)
   if (
     milliseconds === undefined ||
@@ -32,13 +38,12 @@ export function requestTimeout(
     report('VS-TIMEOUT', field, { timeout: timeout.slice(0, 40) })
     return undefined
   }
-  if (!httpRoute.timeouts) report('VS-TIMEOUT-CRD', field)
   // What already is in the grammar stays as its user wrote it.
   return /^([0-9]{1,5}(h|m|s|ms)){1,4}$/.test(timeout) ? timeout : formatDuration(milliseconds)
 }
 
 /** Milliseconds of a Go duration such as `1h2.5s`; rounded to nanoseconds, so that `1.1s` is 1100 exactly. */
-function parseDuration(text: string): number | undefined {
+export function parseDuration(text: string): number | undefined {
   if (!/^([0-9]+(\.[0-9]*)?(h|m|s|ms|us|µs|ns))+$/.test(text)) return undefined
   let milliseconds = 0
   for (const [, amount, unit] of text.matchAll(/([0-9.]+)(h|ms|m|s|us|µs|ns)/g)) {

@@ -64,6 +64,7 @@ export function meshUnits(
       hosts: [],
       listenerHosts: [],
       ports: [],
+      listeners: [],
     }))
     const planned = entriesOf(virtualService, matches, settings, report)
     // Of several VirtualServices for a Service only one holds, so it is alone.
