@@ -14,15 +14,18 @@ export function isCompanion({ metadata }: KubernetesObject): boolean {
 }
 
 /**
- * Metadata of a companion of `source` in the source's namespace (for a Namespace: in it).
- * The ownerReference needs the source's uid, which files do not have.
+ * Metadata of a companion of `source` in the source's namespace (for a Namespace: in it), or in another.
+ * The ownerReference needs the source's uid, which files do not have, and cannot cross namespaces: Kubernetes' garbage
+ * collector deletes what refers to an owner elsewhere.
  */
 export function companionMetadata(
   source: KubernetesObject,
   name: string,
+  itsNamespace?: string,
 ): KubernetesObject['metadata'] & { name: string } {
   const isNamespace = source.kind === 'Namespace'
-  const namespace = isNamespace ? source.metadata.name : source.metadata.namespace
+  const own = isNamespace ? source.metadata.name : source.metadata.namespace
+  const namespace = itsNamespace ?? own
   const revision = isNamespace ? undefined : restoreOriginal(source).metadata.labels?.[revisionLabel]
   const { uid } = source.metadata
   return {
@@ -30,7 +33,7 @@ export function companionMetadata(
     ...(namespace ? { namespace } : {}),
     labels: { [managedByLabel]: 'sidestep', ...(revision ? { [revisionLabel]: revision } : {}) },
     annotations: { [sourceAnnotation]: sourceKey(source) },
-    ...(uid
+    ...(uid && namespace === own
       ? {
           ownerReferences: [
             {
