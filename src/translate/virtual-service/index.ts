@@ -10,13 +10,16 @@ import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
+import { httpEntries, isDelegate } from './delegates.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
+import { referenceGrants } from './grants.ts'
 import { hostnamesFor } from './hosts.ts'
 import { neighboursOf } from './neighbours.ts'
 import { checkNeighbours, checkOrder, withoutDead } from './order.ts'
 import { type Parent, parentsOf } from './parents.ts'
 import { park } from './parking.ts'
 import { checkLimits, type PlannedRule, plannedRules, replacesPrefix, rulesOf } from './rules.ts'
+import { subsetServices } from './subsets.ts'
 
 export function translateVirtualService(
   object: istio.VirtualService,
@@ -30,11 +33,18 @@ export function translateVirtualService(
     return leave(object, report)
   }
   const original = restoreOriginal(object)
+  if (isDelegate(original)) {
+    // Never parked: roots that stay VirtualServices need it where it is.
+    report('VS-HOSTS-DELEGATE', 'spec.hosts')
+    return leave(original, report)
+  }
   if (!isTranslatable(original, report)) return leave(original, report)
 
   const namespace = namespaceOf(original)
   const parents = parentsOf(original, namespace, cluster, settings, report)
-  const planned = plannedRules(original.spec.http ?? [], { namespace, cluster, settings }, report)
+  const surroundings = { namespace, cluster, settings }
+  const entries = httpEntries(original, cluster, settings, report)
+  const planned = plannedRules(entries, surroundings, report)
   const alive = withoutDead(entriesOf(original, planned), report)
   checkOrder(alive, report)
   checkNeighbours(alive, neighboursOf(original, cluster, settings), report)
@@ -42,14 +52,18 @@ export function translateVirtualService(
   checkLimits(rules, report)
   const routes = rules.length > 0 ? httpRoutes(original, parents, rules, settings, report) : []
   for (const route of routes) checkPlace(route, cluster, report)
+  const services = routes.length > 0 ? subsetServices(entries, surroundings, report) : []
+  const grants = settings.referenceGrants === 'create' ? referenceGrants(original, routes, cluster, report) : []
   if (report.untranslatable) return leave(original, report)
   for (const { metadata } of routes) report('VS-COMPANION-KEPT', 'spec', { route: keyOf(metadata) })
-  return conclude(original, park(original, routes, cluster, settings, report), routes, report)
+  for (const { metadata } of services) report('VS-COMPANION-SERVICE', 'spec', { service: keyOf(metadata) })
+  for (const { metadata } of grants) report('VS-COMPANION-GRANT', 'spec', { grant: keyOf(metadata) })
+  const companions = [...services, ...grants, ...routes]
+  return conclude(original, park(original, routes, cluster, settings, report), companions, report)
 }
 
 function isTranslatable({ spec }: istio.VirtualService, report: Report): boolean {
   if (!inspect(spec, virtualServiceFates, 'spec', shapeCodes, report)) return false
-  if ((spec.hosts ?? []).length === 0) report('VS-HOSTS-DELEGATE', 'spec.hosts')
   if ((spec.exportTo ?? []).some(namespace => namespace !== '*')) report('VS-EXPORT-TO', 'spec.exportTo')
   return true
 }

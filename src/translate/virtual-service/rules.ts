@@ -5,6 +5,7 @@ import type * as istio from '../../apis/istio.ts'
 import { isEqual } from '../canonical.ts'
 import type { Report } from '../report.ts'
 import { backendRefs, type Surroundings } from './backends.ts'
+import type { HTTPEntry } from './delegates.ts'
 import { headerFilters } from './headers.ts'
 import { everything, httpRouteMatch, type PlannedMatch, plannedMatches } from './match.ts'
 import { redirectFilter } from './redirect.ts'
@@ -19,13 +20,12 @@ export interface PlannedRule {
 }
 
 /** Every match of every entry with its action, in VirtualService order. */
-export function plannedRules(http: istio.HTTPRoute[], surroundings: Surroundings, report: Report): PlannedRule[] {
-  return http.flatMap((entry, i) => {
-    const field = `spec.http[${i}]`
-    const common = commonAction(entry, field, surroundings, report)
-    return plannedMatchesOf(entry, field, surroundings, report).map(planned => ({
+export function plannedRules(entries: HTTPEntry[], surroundings: Surroundings, report: Report): PlannedRule[] {
+  return entries.flatMap(({ http, field, namespace }) => {
+    const common = commonAction(http, field, { ...surroundings, shortNames: namespace }, report)
+    return plannedMatchesOf(http, field, surroundings, report).map(planned => ({
       match: planned.match,
-      action: actionFor(entry, planned.match, common, field, report),
+      action: actionFor(http, planned.match, common, field, report),
       field: planned.field,
     }))
   })
