@@ -88,11 +88,19 @@ export const httpFates = table<istio.HTTPRoute>({
   timeout: ['translated', 'string'],
   retries: ['VS-RETRIES', 'any'],
   fault: ['VS-FAULT', 'any'],
-  mirror: ['VS-MIRROR', 'any'],
+  mirror: ['VS-MIRROR', destination],
   mirrorPercent: ['VS-MIRROR', 'integer'],
   mirror_percent: ['VS-MIRROR', 'integer'],
   mirrorPercentage: ['VS-MIRROR', 'any'],
-  mirrors: ['VS-MIRROR', 'any'],
+  mirrors: [
+    'VS-MIRROR',
+    listOf(
+      table<{ destination?: istio.Destination; percentage?: istio.Percent }>({
+        destination: ['translated', destination],
+        percentage: ['translated', 'any'],
+      }),
+    ),
+  ],
   corsPolicy: ['VS-CORS', 'any'],
   headers: ['translated', headers],
 })
