@@ -63,6 +63,7 @@ export interface Service extends KubernetesObject {
     externalName?: string
     selector?: Record<string, string>
     ports?: ServicePort[]
+    publishNotReadyAddresses?: boolean
   }
 }
 
@@ -70,7 +71,9 @@ export interface ServicePort {
   name?: string
   port: number
   protocol?: string
+  appProtocol?: string
   targetPort?: number | string
+  nodePort?: number
 }
 
 export interface PodTemplateSpec {

@@ -210,6 +210,7 @@ export interface DestinationRule extends KubernetesObject {
     host?: string
     subsets?: { name?: string; labels?: Record<string, string>; trafficPolicy?: unknown }[]
     trafficPolicy?: unknown
+    workloadSelector?: unknown
   }
 }
 

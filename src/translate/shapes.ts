@@ -43,6 +43,7 @@ const shapes: Record<string, Shape> = {
       type: 'string',
       clusterIP: 'string',
       selector: labels,
+      publishNotReadyAddresses: 'boolean',
       ports: listOf(read({ name: 'string', port: portNumber, targetPort: 'any' })),
     }),
   }),

@@ -23,6 +23,7 @@ const resources: Record<string, string> = {
   RequestAuthentication: 'requestauthentications',
   HTTPRoute: 'httproutes',
   Gateway: 'gateways',
+  ReferenceGrant: 'referencegrants',
 }
 
 t.test(
@@ -96,9 +97,11 @@ async function refusals(controlPlane: ControlPlane, objects: KubernetesObject[])
       const { apiVersion, kind, metadata } = object
       const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`
       const namespace = metadata.namespace ? `/namespaces/${metadata.namespace}` : ''
-      // Only what is in the object counts here: a name that another fixture has too is no refusal.
+      // Only what is in the object counts here: that its Namespace is there already is no refusal. Every other name is
+      // tried as it is, since some are as long as they may be.
       const { uid: _, ...rest } = metadata
-      const body = { ...object, metadata: { ...rest, name: `${metadata.name}-tried` } }
+      const name = kind === 'Namespace' ? `${metadata.name}-tried` : (metadata.name ?? '')
+      const body = { ...object, metadata: { ...rest, name } }
       const path = `${group}${namespace}/${resources[kind]}?dryRun=All&fieldValidation=Strict`
       const { status, body: answer } = await controlPlane.request('POST', path, { body })
       return status === 201

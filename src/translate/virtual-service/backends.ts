@@ -4,18 +4,24 @@ import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import type { Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
-import { type ClusterSnapshot, inNamespace } from '../snapshot.ts'
+import { byKey, type ClusterSnapshot, inNamespace } from '../snapshot.ts'
+import { isGranted } from './grants.ts'
 import { headerFilters } from './headers.ts'
+import { fullName, keyOf, parseService, type ServiceName } from './service-name.ts'
+import { subsetService } from './subsets.ts'
 
 /** What the backends of one VirtualService are looked up in. */
 export interface Surroundings {
+  /** The route's, which is the VirtualService's. */
   namespace: string
+  /** Where names without a dot are looked up, when that is a delegate's namespace. */
+  shortNames?: string
   cluster: ClusterSnapshot
   settings: Settings
   /** Set for calls inside the mesh, where Istio asks for no ReferenceGrant; `port` is the one that was called, if known. */
   mesh?: { port?: number }
   /** Where the rules will be served, as far as the Gateways are there. */
-  listeners: gateway.Listener[]
+  listeners?: gateway.Listener[]
 }
 
 const weightLimit = 1_000_000
@@ -36,11 +42,11 @@ export function backendRefs(
     const here = `${field}[${i}]`
     const { weight = 0, headers = {} } = destination
     if (isShared && (weight < 0 || weight > weightLimit)) report('VS-ROUTE-WEIGHT', `${here}.weight`)
-    const service = serviceRef(destination.destination ?? {}, `${here}.destination`, surroundings, report)
-    if (!service) return []
+    const backend = backendRef(destination.destination ?? {}, `${here}.destination`, surroundings, report)
+    if (!backend) return []
     const { filters, hostname } = headerFilters(headers, `${here}.headers`, report)
     const all = hostname ? settingHost(filters, hostname) : filters
-    return [{ ...service, ...(isShared ? { weight } : {}), ...(all.length > 0 ? { filters: all } : {}) }]
+    return [{ ...backend, ...(isShared ? { weight } : {}), ...(all.length > 0 ? { filters: all } : {}) }]
   })
 }
 
@@ -55,71 +61,87 @@ function settingHost(filters: gateway.HTTPRouteFilter[], value: string): gateway
   return [{ type: 'RequestHeaderModifier', requestHeaderModifier: { ...modifier, set } }, ...others]
 }
 
-/** A destination as a reference to a Service and its port; undefined, with a report, where it is none. */
-export function serviceRef(
-  { host = '', port }: istio.Destination,
+/** One destination, of a route or of a mirror. */
+export function backendRef(
+  destination: istio.Destination,
   field: string,
   surroundings: Surroundings,
   report: Report,
 ): gateway.BackendObjectReference | undefined {
-  const { cluster, settings } = surroundings
+  const { host = '', port } = destination
+  const { clusterDomain } = surroundings.settings
+  if (port?.number !== undefined && (port.number < 1 || port.number > 65535))
+    report('VS-FIELD-TYPE', `${field}.port.number`, { wanted: 'port, 1 to 65535' })
   const service = parseService(host, surroundings)
-  if (!service) {
-    report('VS-DESTINATION-HOST', `${field}.host`, { host: host.slice(0, 60) || '""', domain: settings.clusterDomain })
+  if (service && byKey(surroundings.cluster.services, keyOf(service)))
+    return serviceRef(service, destination, field, surroundings, report)
+  const hostname = service ? fullName(service, clusterDomain) : host
+  const entry = serviceEntryOf(hostname, surroundings)
+  if (entry) return hostnameRef(hostname, entry, destination, field, report)
+  if (service) return serviceRef(service, destination, field, surroundings, report)
+  report('VS-DESTINATION-HOST', `${field}.host`, { host: host.slice(0, 60) || '""', domain: clusterDomain })
+  return undefined
+}
+
+function serviceRef(
+  service: ServiceName,
+  { port, subset }: istio.Destination,
+  field: string,
+  surroundings: Surroundings,
+  report: Report,
+): gateway.BackendObjectReference | undefined {
+  const { cluster, namespace, settings, mesh } = surroundings
+  const known = byKey(cluster.services, keyOf(service))
+  if (subset && settings.subsets === 'deny') {
+    report('VS-DESTINATION-SUBSET', `${field}.subset`)
     return undefined
   }
-  const number = port?.number ?? lookUpPort(service, field, cluster, report)
-  if (number === undefined) return undefined
-  if (number < 1 || number > 65535) report('VS-FIELD-TYPE', `${field}.port.number`, { wanted: 'port, 1 to 65535' })
-  const isElsewhere = service.namespace !== surroundings.namespace
-  if (isElsewhere && !surroundings.mesh && !isGranted(service, surroundings)) {
-    const from = `HTTPRoute of ${surroundings.namespace}`
-    report('VS-DESTINATION-GRANT', `${field}.host`, { service: `${service.namespace}/${service.name}`, from })
-  }
+  // An ExternalName stays what it is: istiod puts the Service that it points to in its place, on both roads.
+  if (!known && (port?.number === undefined || subset))
+    report('VS-DESTINATION-UNKNOWN', field, { service: keyOf(service) })
+  const number =
+    port?.number ?? (known && onlyPort(known.spec?.ports ?? [], `Service ${keyOf(service)}`, field, report))
+  const ofSubset = subset && known ? subsetService(known, subset, `${field}.subset`, surroundings, report) : undefined
+  if (number === undefined || (subset && !ofSubset)) return undefined
+  const isElsewhere = service.namespace !== namespace
+  if (
+    isElsewhere &&
+    !mesh &&
+    settings.referenceGrants === 'given' &&
+    !isGranted(service, 'HTTPRoute', namespace, cluster)
+  )
+    report('VS-DESTINATION-GRANT', `${field}.host`, { service: keyOf(service), from: `HTTPRoute of ${namespace}` })
   return {
     kind: 'Service',
-    name: service.name,
+    name: ofSubset?.metadata.name ?? service.name,
     ...(isElsewhere ? { namespace: service.namespace } : {}),
     port: number,
   }
 }
 
-interface ServiceName {
-  namespace: string
-  name: string
-}
-
-/**
- * A host without a dot is a Service in the VirtualService's namespace; one with a dot is taken literally, so that
- * `reviews.prod` names no Service (`ResolveShortnameToFQDN`, istio/istio pkg/config/model).
- */
-function parseService(host: string, { namespace, settings }: Surroundings): ServiceName | undefined {
-  const [name = '', itsNamespace, ...rest] = host.split('.')
-  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) return undefined
-  if (itsNamespace === undefined) return { namespace, name }
-  return rest.join('.') === `svc.${settings.clusterDomain}` && itsNamespace
-    ? { namespace: itsNamespace, name }
-    : undefined
-}
-
-function lookUpPort(
-  { namespace, name }: ServiceName,
+/** A host of a ServiceEntry is a kind of backend of its own on Istio, and has no namespace (`buildDestination`). */
+function hostnameRef(
+  name: string,
+  { spec }: istio.ServiceEntry,
+  { port, subset }: istio.Destination,
   field: string,
-  cluster: ClusterSnapshot,
   report: Report,
-): number | undefined {
-  const service = cluster.services.get(namespace)?.get(name)
-  const ports = service?.spec?.ports ?? []
-  if (ports.length === 1) return ports[0]?.port
-  if (service) report('VS-DESTINATION-PORT', field, { service: `${namespace}/${name}`, count: String(ports.length) })
-  else report('VS-DESTINATION-UNKNOWN', field, { service: `${namespace}/${name}` })
-  return undefined
+): gateway.BackendObjectReference | undefined {
+  const owner = `host ${name.slice(0, 80)} of a ServiceEntry`
+  if (subset) report('VS-DESTINATION-SUBSET-SERVICE', `${field}.subset`, { reason: `${owner} has no selector` })
+  const ports = (spec.ports ?? []).map(({ number = 0 }) => ({ port: number }))
+  const number = port?.number ?? onlyPort(ports, owner, field, report)
+  return number !== undefined ? { group: 'networking.istio.io', kind: 'Hostname', name, port: number } : undefined
 }
 
-function isGranted({ namespace, name }: ServiceName, { cluster, namespace: from }: Surroundings): boolean {
-  return inNamespace(cluster.referenceGrants, namespace).some(
-    ({ spec }) =>
-      spec?.from?.some(source => source.kind === 'HTTPRoute' && source.namespace === from) &&
-      spec?.to?.some(target => target.kind === 'Service' && (!target.name || target.name === name)),
-  )
+/** A wildcard host has no cluster of its own for a name below it. istiod looks in the route's namespace alone. */
+function serviceEntryOf(host: string, { namespace, cluster }: Surroundings): istio.ServiceEntry | undefined {
+  if (host.includes('*')) return undefined
+  return inNamespace(cluster.serviceEntries, namespace).find(({ spec }) => spec?.hosts?.includes(host))
+}
+
+/** Without a number Istio takes the only port there is, and among several the listener's, which is seldom one of them. */
+function onlyPort(ports: { port: number }[], owner: string, field: string, report: Report): number | undefined {
+  if (ports.length !== 1) report('VS-DESTINATION-PORT', field, { owner })
+  return ports.length === 1 ? ports[0]?.port : undefined
 }

@@ -1,6 +1,7 @@
 // Every finding about a VirtualService. A code is API: once published never renamed, once retired never reused.
 // `{name}` in a message is filled in where the code is reported.
 import type { CatalogueEntry } from '../diagnostics.ts'
+import { destinationDiagnostics } from './destination-diagnostics.ts'
 import { actionDiagnostics } from './diagnostics-actions.ts'
 
 export const virtualServiceDiagnostics = {
@@ -16,11 +17,11 @@ export const virtualServiceDiagnostics = {
     message: 'must be of type {wanted}, and the API server would refuse it; correct the value',
   },
   'VS-HOSTS-DELEGATE': {
-    severity: 'warning',
+    severity: 'note',
     untranslated: true,
     since: '0.1.0',
     message:
-      'without hosts this is a delegate, which HTTPRoute does not have; write its rules into the root VirtualService',
+      'without hosts this is a delegate and stays as it is; its rules go into the HTTPRoutes of the roots that name it',
   },
   'VS-HOSTS-INVALID': {
     severity: 'denial',
@@ -187,35 +188,7 @@ export const virtualServiceDiagnostics = {
     since: '0.1.0',
     message: 'weights must be whole numbers from 0 to 1000000 with a sum above 0, else requests get 500; correct them',
   },
-  'VS-DESTINATION-HOST': {
-    severity: 'denial',
-    since: '0.1.0',
-    message:
-      '{host} is no Kubernetes Service name, which HTTPRoute wants, and would get nothing; use <service>.<namespace>.svc.{domain}',
-  },
-  'VS-DESTINATION-SUBSET': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'HTTPRoute knows no subsets, every pod of the Service would answer; make a Service for it',
-  },
-  'VS-DESTINATION-PORT': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'Service {service} has {count} ports and none is named, the HTTPRoute would be refused; set port.number',
-  },
-  'VS-DESTINATION-UNKNOWN': {
-    severity: 'warning',
-    untranslated: true,
-    since: '0.1.0',
-    message:
-      'Service {service} is not there, so its port is unknown and no HTTPRoute is kept yet; create it or set port.number',
-  },
-  'VS-DESTINATION-GRANT': {
-    severity: 'denial',
-    since: '0.1.0',
-    message:
-      'Service {service} is in another namespace and out of reach of the HTTPRoute; let its owner add a ReferenceGrant from {from}',
-  },
+  ...destinationDiagnostics,
   'VS-REWRITE-REGEX': {
     severity: 'denial',
     since: '0.1.0',
@@ -278,11 +251,6 @@ export const virtualServiceDiagnostics = {
     severity: 'denial',
     since: '0.1.0',
     message: 'HTTPRoute answers nothing by itself but an empty 500, and would here; route to a small static backend',
-  },
-  'VS-DELEGATE': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'HTTPRoute has no delegates, the rule would answer 500; write its rules here',
   },
   'VS-FAULT': {
     severity: 'denial',
@@ -373,6 +341,22 @@ export const virtualServiceDiagnostics = {
     severity: 'warning',
     since: '0.1.0',
     message: 'HTTPRoute {route} is kept beside it and routes in its place',
+  },
+  'VS-COMPANION-SERVICE': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'Service {service} is kept beside it for the pods of the subset',
+  },
+  'VS-COMPANION-GRANT': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'ReferenceGrant {grant} is kept, so that any HTTPRoute of this namespace may refer to the Services in it',
+  },
+  'VS-COMPANION-TAKEN': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message: '{companion} is there already and not for this, so nothing is changed; rename one of the two',
   },
   'VS-COMPANION-FOREIGN': {
     severity: 'warning',

@@ -12,7 +12,7 @@ const stringMatch = table<istio.StringMatch>({
 
 const destination = table<istio.Destination>({
   host: ['translated', 'string'],
-  subset: ['VS-DESTINATION-SUBSET', 'string'],
+  subset: ['translated', 'string'],
   port: ['translated', table<{ number?: number }>({ number: ['translated', 'integer'] })],
 })
 
@@ -104,7 +104,13 @@ export const httpFates = table<istio.HTTPRoute>({
       ],
     }),
   ],
-  delegate: ['VS-DELEGATE', 'any'],
+  delegate: [
+    'translated',
+    table<{ name?: string; namespace?: string }>({
+      name: ['translated', 'string'],
+      namespace: ['translated', 'string'],
+    }),
+  ],
   rewrite: [
     'translated',
     table<istio.HTTPRewrite>({

@@ -10,13 +10,15 @@ import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
-import { type HTTPEntry, httpEntries } from './delegates.ts'
+import { type HTTPEntry, httpEntries, isDelegate } from './delegates.ts'
 import { doorsOf } from './doors.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
+import { referenceGrants } from './grants.ts'
 import { isForMesh, meshScopes } from './mesh.ts'
 import { park } from './parking.ts'
 import { httpRoutes } from './routes.ts'
 import { gatewayScopes, isSeen, matchesOf } from './scopes.ts'
+import { subsetServices } from './subsets.ts'
 import { gatewayUnits, meshUnits, reportDead } from './units.ts'
 
 export function translateVirtualService(
@@ -31,14 +33,25 @@ export function translateVirtualService(
     return leave(object, report)
   }
   const original = restoreOriginal(object)
+  if (isDelegate(original)) {
+    // Never parked: roots that stay VirtualServices need it where it is.
+    report('VS-HOSTS-DELEGATE', 'spec.hosts')
+    return leave(original, report)
+  }
   if (!isTranslatable(original, report)) return leave(original, report)
 
-  const entries = httpEntries(original, cluster, report)
+  const entries = httpEntries(original, cluster, settings, report)
   const routes = routesOf(original, entries, cluster, settings, report)
   for (const route of routes) checkPlace(route, cluster, report)
+  const surroundings = { namespace: namespaceOf(original), cluster, settings }
+  const services = routes.length > 0 ? subsetServices(entries, surroundings, report) : []
+  const grants = settings.referenceGrants === 'create' ? referenceGrants(original, routes, cluster, report) : []
   if (report.untranslatable) return leave(original, report)
   for (const { metadata } of routes) report('VS-COMPANION-KEPT', 'spec', { route: keyOf(metadata) })
-  return conclude(original, park(original, routes, cluster, settings, report), routes, report)
+  for (const { metadata } of services) report('VS-COMPANION-SERVICE', 'spec', { service: keyOf(metadata) })
+  for (const { metadata } of grants) report('VS-COMPANION-GRANT', 'spec', { grant: keyOf(metadata) })
+  const companions = [...services, ...grants, ...routes]
+  return conclude(original, park(original, routes, cluster, settings, report), companions, report)
 }
 
 function routesOf(
@@ -71,7 +84,6 @@ function routesOf(
 
 function isTranslatable({ spec }: istio.VirtualService, report: Report): boolean {
   if (!inspect(spec, virtualServiceFates, 'spec', shapeCodes, report)) return false
-  if ((spec.hosts ?? []).length === 0) report('VS-HOSTS-DELEGATE', 'spec.hosts')
   return true
 }
 

@@ -2,7 +2,7 @@
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import type { Report } from '../report.ts'
-import { type Surroundings, serviceRef } from './backends.ts'
+import { backendRef, type Surroundings } from './backends.ts'
 
 /** The filters of an entry; none for mirrors that get nothing. */
 export function mirrorFilters(
@@ -23,10 +23,10 @@ export function mirrorFilters(
     if (percent < 0 || percent > 100) report('VS-FIELD-TYPE', at, { wanted: 'mirror with a percentage from 0 to 100' })
     const share = shareOf(percent)
     if (share === undefined) return []
-    const backendRef = serviceRef(destination, at, surroundings, report)
-    if (!backendRef) return []
+    const target = backendRef(destination, at, surroundings, report)
+    if (!target) return []
     if (percent !== 100 && !surroundings.cluster.capabilities.httpRoute.mirrorFraction) report('VS-MIRROR', at)
-    return [{ type: 'RequestMirror' as const, requestMirror: { backendRef, ...share } }]
+    return [{ type: 'RequestMirror' as const, requestMirror: { backendRef: target, ...share } }]
   })
 }
 

@@ -141,7 +141,7 @@ function placesOf({ parents, hostnames = ['*'] }: Pick<Unit, 'parents' | 'hostna
 function entriesAt(other: istio.VirtualService, unit: Unit, cluster: ClusterSnapshot, settings: Settings): Entry[] {
   const silent = createReport({ severities: {} })
   const namespace = namespaceOf(other)
-  const entries = httpEntries(other, cluster, silent)
+  const entries = httpEntries(other, cluster, settings, silent)
   const doors = doorsOf(other, namespace, cluster, settings, silent)
   const ours = new Set(unit.hostnames ?? ['*'])
   for (const { parents, matches } of gatewayScopes(entries, doors, namespace, cluster, silent)) {

@@ -14,7 +14,7 @@ export function redirectFilter(
   redirect: istio.HTTPRedirect,
   path: PlannedPath,
   field: string,
-  { cluster, listeners }: Surroundings,
+  { cluster, listeners = [] }: Surroundings,
   report: Report,
 ): gateway.HTTPRouteFilter {
   const { authority, scheme, redirectCode } = redirect

@@ -12,7 +12,7 @@ import { plannedRules } from './rules.ts'
 export function httpRoutes(
   virtualService: istio.VirtualService,
   units: Unit[],
-  surroundings: Omit<Surroundings, 'listeners'>,
+  surroundings: Surroundings,
   report: Report,
 ): gateway.HTTPRoute[] {
   const served = units.filter(({ entries }) => entries.length > 0)

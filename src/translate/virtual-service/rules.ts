@@ -50,7 +50,7 @@ export function plannedRules(entries: Entry[], surroundings: Surroundings, repor
   const common = new Map<istio.HTTPRoute, CommonAction>()
   return entries.map(({ match, http, namespace, field }) => {
     const here = field.replace(/\.match\[\d+\]$/, '')
-    const action = common.get(http) ?? commonAction(http, here, { ...surroundings, namespace }, report)
+    const action = common.get(http) ?? commonAction(http, here, { ...surroundings, shortNames: namespace }, report)
     common.set(http, action)
     return { match, action: actionFor(http, match, action, here, surroundings, report) }
   })
