@@ -64,6 +64,7 @@ function routesOf(
   const namespace = namespaceOf(virtualService)
   const doors = doorsOf(virtualService, namespace, cluster, settings, report)
   for (const door of doors) {
+    if (door.isRedirecting) report('VS-GATEWAYS-REDIRECT', door.field, { gateway: door.istioGateway })
     if (!isSeen(virtualService, door))
       report('VS-EXPORT-TO', 'spec.exportTo', { namespace: door.mapping.pods.namespace })
   }
