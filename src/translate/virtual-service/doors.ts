@@ -1,0 +1,126 @@
+// The doors through which requests come to a VirtualService today: the servers of its Istio Gateways. Each is known by the
+// listeners of the Kubernetes Gateway that take its place (research/virtualservice.md, sections 3 and 5).
+import type * as gateway from '../../apis/gateway.ts'
+import type * as istio from '../../apis/istio.ts'
+import type { Report } from '../report.ts'
+import type { GatewayMapping, Settings } from '../settings.ts'
+import { byKey, type ClusterSnapshot } from '../snapshot.ts'
+import { gatewayKey } from './parents.ts'
+
+/** What a server does with a connection: read HTTP in clear text or behind TLS, pass TLS on, or pass bytes on. */
+export type Speaks = 'http' | 'https' | 'tls' | 'tcp'
+
+export interface Door {
+  /** The Istio Gateway, `namespace/name`, and where it stands in `spec.gateways`. */
+  istioGateway: string
+  field: string
+  mapping: GatewayMapping
+  /** Undefined while the Istio Gateway is not there; then nothing is known of its ports. */
+  port?: number
+  speaks?: Speaks
+  /** It ends TLS before it passes bytes on. */
+  endsTls: boolean
+  /** All that it does is to send clients to HTTPS: it never reads a VirtualService. */
+  isRedirecting: boolean
+  /** The hosts that it admits for VirtualServices of this namespace. */
+  hosts: string[]
+  /** The listeners in its place. Undefined when no listener can be told to be it. */
+  listeners?: gateway.Listener[]
+}
+
+/** Every server of every Gateway that the VirtualService names. Reports Gateways without a mapping; `mesh` is no Gateway. */
+export function doorsOf(
+  virtualService: istio.VirtualService,
+  namespace: string,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+  report: Report,
+): Door[] {
+  return (virtualService.spec.gateways ?? []).flatMap((name, i) => {
+    if (name === 'mesh') return []
+    const field = `spec.gateways[${i}]`
+    const istioGateway = gatewayKey(name, namespace)
+    const mapping = settings.gateways.find(({ istioGateways }) => istioGateways.includes(istioGateway))
+    if (!mapping) {
+      report('VS-GATEWAYS-UNMAPPED', field, { gateway: istioGateway.slice(0, 80) })
+      return []
+    }
+    const listeners = listenersOf(mapping, cluster)
+    const servers = byKey(cluster.istioGateways, istioGateway)?.spec?.servers
+    const door = { istioGateway, field, mapping }
+    const known = { ...door, endsTls: false, isRedirecting: false }
+    if (!servers) return [{ ...known, hosts: ['*'], ...(listeners ? { listeners } : {}) }]
+    return servers.filter(readsRoutes).map(server => doorOf(server, door, namespace, listeners))
+  })
+}
+
+function doorOf(
+  server: istio.Server,
+  door: Pick<Door, 'istioGateway' | 'field' | 'mapping'>,
+  namespace: string,
+  listeners: gateway.Listener[] | undefined,
+): Door {
+  const { port: { number: port } = {}, tls } = server
+  const speaks = speaksOf(server)
+  const own = listeners && listenersFor(port, speaks, listeners)
+  return {
+    ...door,
+    ...(port === undefined ? {} : { port }),
+    speaks,
+    endsTls: speaks === 'tcp' && tls !== undefined,
+    isRedirecting: tls?.httpsRedirect === true,
+    hosts: serverHosts(server, namespace),
+    ...(own ? { listeners: own } : {}),
+  }
+}
+
+/** What the settings name of the Kubernetes Gateway: one listener, or all. Undefined while the Gateway is not there. */
+function listenersOf({ gateway: reference }: GatewayMapping, cluster: ClusterSnapshot): gateway.Listener[] | undefined {
+  const [key = '', sectionName] = reference.split('#')
+  const listeners = byKey(cluster.gateways, key)?.spec?.listeners
+  return sectionName ? listeners?.filter(({ name }) => name === sectionName) : listeners
+}
+
+/** The listeners in a server's place: those on its port, else those that speak as it does. */
+function listenersFor(
+  port: number | undefined,
+  speaks: Speaks,
+  listeners: gateway.Listener[],
+): gateway.Listener[] | undefined {
+  const onPort = listeners.filter(listener => listener.port === port)
+  const own = onPort.length > 0 ? onPort : listeners.filter(listener => listenerSpeaks(listener) === speaks)
+  return own.length > 0 ? own : undefined
+}
+
+/** `speaks` of a listener. */
+export function listenerSpeaks({ protocol, tls }: gateway.Listener): Speaks {
+  if (protocol === 'HTTPS') return 'https'
+  if (protocol === 'TLS') return tls?.mode === 'Passthrough' ? 'tls' : 'tcp'
+  return protocol === 'TCP' ? 'tcp' : 'http'
+}
+
+/** AUTO_PASSTHROUGH leads to clusters by their names and asks no VirtualService (`builtAutoPassthroughFilterChains`). */
+function readsRoutes({ tls }: istio.Server): boolean {
+  return tls?.mode !== 'AUTO_PASSTHROUGH'
+}
+
+const httpProtocols = ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTP_PROXY']
+
+/**
+ * A server without a protocol counts as HTTP. One that ends TLS before another protocol hands on bytes. PASSTHROUGH is the
+ * mode when none is set: it is the zero of the enumeration (istio.io/api networking/v1alpha3 gateway.proto).
+ */
+function speaksOf({ port: { protocol = 'HTTP' } = {}, tls }: istio.Server): Speaks {
+  const name = protocol.toUpperCase()
+  if (httpProtocols.includes(name)) return tls && !tls.httpsRedirect ? 'https' : 'http'
+  if (tls && (tls.mode ?? 'PASSTHROUGH') === 'PASSTHROUGH') return 'tls'
+  return name === 'HTTPS' ? 'https' : 'tcp'
+}
+
+/** The hosts of one server, where `namespace/host` speaks to VirtualServices of that namespace only. */
+function serverHosts({ hosts = [] }: istio.Server, namespace: string): string[] {
+  return hosts.flatMap(host => {
+    const [scope, name] = host.includes('/') ? host.split('/', 2) : ['*', host]
+    return (scope === '*' || scope === '.' || scope === namespace) && name ? [name.toLowerCase()] : []
+  })
+}
