@@ -70,6 +70,7 @@ export interface ServicePort {
   name?: string
   port: number
   protocol?: string
+  appProtocol?: string
   targetPort?: number | string
 }
 

@@ -22,7 +22,7 @@ export const metadataShape = read({
 
 const portNumber: Shape = 'integer'
 const conditions = listOf(read({ type: 'string', status: 'string' }))
-const parentRef = read({ name: 'string', namespace: 'string', sectionName: 'string' })
+const parentRef = read({ name: 'string', namespace: 'string', sectionName: 'string', port: 'integer' })
 
 const podSpec = read({
   serviceAccountName: 'string',
@@ -42,7 +42,9 @@ const shapes: Record<string, Shape> = {
       type: 'string',
       clusterIP: 'string',
       selector: labels,
-      ports: listOf(read({ name: 'string', port: portNumber, targetPort: 'any' })),
+      ports: listOf(
+        read({ name: 'string', port: portNumber, protocol: 'string', appProtocol: 'string', targetPort: 'any' }),
+      ),
     }),
   }),
   'Pod/': read({ spec: podSpec }),

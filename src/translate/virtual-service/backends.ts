@@ -1,4 +1,4 @@
-// spec.http[].route[] -> backendRefs (research/virtualservice.md 1.2 and 4).
+// The `route` of http, tls and tcp entries -> backendRefs (research/virtualservice.md 1.2 and 4).
 // Istio makes a port of every backendRef mandatory: one without loses all rules of its HTTPRoute.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
@@ -12,10 +12,13 @@ export interface Surroundings {
   namespace: string
   cluster: ClusterSnapshot
   settings: Settings
+  /** The kind that a ReferenceGrant has to name, HTTPRoute when not said. Routes of the mesh need no grant. */
+  from?: 'HTTPRoute' | 'TLSRoute' | 'TCPRoute' | 'mesh'
 }
 
 const weightLimit = 1_000_000
 
+/** Destinations without headers, as those of tls and tcp are, give backendRefs without filters. */
 export function backendRefs(
   destinations: istio.HTTPRouteDestination[],
   field: string,
@@ -51,13 +54,14 @@ function settingHost(filters: gateway.HTTPRouteFilter[], value: string): gateway
   return [{ type: 'RequestHeaderModifier', requestHeaderModifier: { ...modifier, set } }, ...others]
 }
 
-function serviceRef(
+/** A destination as a reference to a Service and its port; undefined, with a report, where it is none. */
+export function serviceRef(
   { host = '', port }: istio.Destination,
   field: string,
   surroundings: Surroundings,
   report: Report,
-): gateway.HTTPBackendRef | undefined {
-  const { cluster, settings } = surroundings
+): gateway.BackendObjectReference | undefined {
+  const { cluster, settings, from = 'HTTPRoute' } = surroundings
   const service = parseService(host, surroundings)
   if (!service) {
     report('VS-DESTINATION-HOST', `${field}.host`, { host: host.slice(0, 60) || '""', domain: settings.clusterDomain })
@@ -67,9 +71,9 @@ function serviceRef(
   if (number === undefined) return undefined
   if (number < 1 || number > 65535) report('VS-FIELD-TYPE', `${field}.port.number`, { wanted: 'port, 1 to 65535' })
   const isElsewhere = service.namespace !== surroundings.namespace
-  if (isElsewhere && !isGranted(service, surroundings)) {
-    const from = `HTTPRoute of ${surroundings.namespace}`
-    report('VS-DESTINATION-GRANT', `${field}.host`, { service: `${service.namespace}/${service.name}`, from })
+  if (isElsewhere && from !== 'mesh' && !isGranted(service, from, surroundings)) {
+    const key = `${service.namespace}/${service.name}`
+    report('VS-DESTINATION-GRANT', `${field}.host`, { service: key, from: `${from} of ${surroundings.namespace}` })
   }
   return {
     kind: 'Service',
@@ -79,7 +83,7 @@ function serviceRef(
   }
 }
 
-interface ServiceName {
+export interface ServiceName {
   namespace: string
   name: string
 }
@@ -88,7 +92,7 @@ interface ServiceName {
  * A host without a dot is a Service in the VirtualService's namespace; one with a dot is taken literally, so that
  * `reviews.prod` names no Service (`ResolveShortnameToFQDN`, istio/istio pkg/config/model).
  */
-function parseService(host: string, { namespace, settings }: Surroundings): ServiceName | undefined {
+export function parseService(host: string, { namespace, settings }: Surroundings): ServiceName | undefined {
   const [name = '', itsNamespace, ...rest] = host.split('.')
   if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) return undefined
   if (itsNamespace === undefined) return { namespace, name }
@@ -111,10 +115,14 @@ function lookUpPort(
   return undefined
 }
 
-function isGranted({ namespace, name }: ServiceName, { cluster, namespace: from }: Surroundings): boolean {
+function isGranted(
+  { namespace, name }: ServiceName,
+  kind: string,
+  { cluster, namespace: from }: Surroundings,
+): boolean {
   return inNamespace(cluster.referenceGrants, namespace).some(
     ({ spec }) =>
-      spec?.from?.some(source => source.kind === 'HTTPRoute' && source.namespace === from) &&
+      spec?.from?.some(source => source.kind === kind && source.namespace === from) &&
       spec?.to?.some(target => target.kind === 'Service' && (!target.name || target.name === name)),
   )
 }

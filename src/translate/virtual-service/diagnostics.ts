@@ -38,6 +38,19 @@ export const virtualServiceDiagnostics = {
     message:
       'no listener of the new Gateway serves {host}, which would end, so nothing is changed; add a listener for it',
   },
+  'VS-HOSTS-SERVICE': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message: '{host} is no Service here, and without sidecars no other host can have routes in the mesh; create it',
+  },
+  'VS-HOSTS-OVERRIDE': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message:
+      'Service {service} is in another namespace, and its waypoint reads only routes there; move the VirtualService there',
+  },
   'VS-GATEWAYS-MESH': {
     severity: 'warning',
     untranslated: true,
@@ -66,21 +79,18 @@ export const virtualServiceDiagnostics = {
     message:
       'Gateway {gateway} redirects to HTTPS, which an HTTPRoute here would bypass; add the redirect to the new Gateway',
   },
+  'VS-GATEWAYS-LISTENER': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message:
+      'no listener of Gateway {gateway} takes the place of {port}, which would end, so nothing is changed; add one',
+  },
   'VS-EXPORT-TO': {
     severity: 'warning',
     untranslated: true,
     since: '0.1.0',
     message: 'HTTPRoute has no exportTo and would be seen by the gateway; remove exportTo, or keep the VirtualService',
-  },
-  'VS-TLS-ROUTE': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'tls routes are not translated yet and would stop with the old gateway; write a TLSRoute',
-  },
-  'VS-TCP-ROUTE': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'tcp routes are not translated yet and would stop with the old gateway; write a TCPRoute',
   },
   'VS-MATCH-STAT-PREFIX': {
     severity: 'note',
@@ -112,6 +122,21 @@ export const virtualServiceDiagnostics = {
     severity: 'denial',
     since: '0.1.0',
     message: 'no Gateway API route knows its caller, every caller would match; use an AuthorizationPolicy',
+  },
+  'VS-MATCH-SUBNET': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'no Gateway API route matches addresses, every address would match; use a listener or Service of its own',
+  },
+  'VS-MATCH-SNI': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'TLSRoute takes DNS names and *.names only, {host} would be refused; name the hosts',
+  },
+  'VS-MATCH-SNI-MESH': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'a waypoint does not look at SNI, every connection would match or none; let sniHosts be {host} alone',
   },
   'VS-MATCH-URI-CASE': {
     severity: 'denial',
@@ -165,13 +190,13 @@ export const virtualServiceDiagnostics = {
   'VS-MATCH-LIMIT': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'HTTPRoute takes at most {limit}, the API server would refuse it; split the VirtualService',
+    message: 'a route takes at most {limit}, the API server would refuse it; split the VirtualService',
   },
   'VS-ORDER-DEAD': {
     severity: 'note',
     since: '0.1.0',
     message:
-      'is never reached, {earlier} answers first, and is left out of the HTTPRoute, where it would come alive; remove it',
+      'is never reached, {earlier} answers first, and is left out of the route, where it would come alive; remove it',
   },
   'VS-ORDER-INVERTED': {
     severity: 'denial',
@@ -188,6 +213,11 @@ export const virtualServiceDiagnostics = {
     since: '0.1.0',
     message: 'Istio ranks a regex below every prefix, {other} would answer {sample}; use a prefix or exact path',
   },
+  'VS-ORDER-CONFLICT': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'VirtualService {other} has {place} too, and the older route alone would serve; remove one of the two',
+  },
   'VS-ROUTE-EMPTY': {
     severity: 'denial',
     since: '0.1.0',
@@ -198,6 +228,16 @@ export const virtualServiceDiagnostics = {
     severity: 'denial',
     since: '0.1.0',
     message: 'weights must be whole numbers from 0 to 1000000 with a sum above 0, else requests get 500; correct them',
+  },
+  'VS-ROUTE-UNREACHED': {
+    severity: 'note',
+    since: '0.1.0',
+    message: 'no server or port where it could hold speaks so, and it routes nothing, today or in ambient; remove it',
+  },
+  'VS-ROUTE-CRD': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: 'the cluster has no {kind} v1, so the connections would end; install Gateway API {version} or later',
   },
   'VS-DESTINATION-HOST': {
     severity: 'denial',
@@ -323,13 +363,13 @@ export const virtualServiceDiagnostics = {
   'VS-COMPANION-KEPT': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'HTTPRoute {route} is kept beside it and routes in its place',
+    message: '{route} is kept beside it and routes in its place',
   },
   'VS-COMPANION-FOREIGN': {
     severity: 'warning',
     untranslated: true,
     since: '0.1.0',
-    message: 'HTTPRoute {route} is there already and not ours, so nothing is changed; rename one of the two',
+    message: '{route} is there already and not ours, so nothing is changed; rename one of the two',
   },
   'VS-PARKING-REVISION': {
     severity: 'warning',

@@ -29,7 +29,7 @@ export function hostnamesFor(
       report('VS-HOSTS-INVALID', `spec.hosts[${i}]`, { host: host.slice(0, 60) })
       return []
     }
-    return [name.includes('.') ? name : `${name}.${namespace}.svc.${clusterDomain}`]
+    return [fullName(name, namespace, clusterDomain)]
   })
   const served = wanted.flatMap(host => {
     const today = parent.hosts.flatMap(limit => intersection(host, limit))
@@ -43,13 +43,19 @@ export function hostnamesFor(
   return hostnames.includes('*') ? undefined : hostnames
 }
 
-/** The names that match both patterns: the narrower one, or none. */
-function intersection(a: string, b: string): string[] {
-  if (covers(a, b)) return [b]
-  return covers(b, a) ? [a] : []
+/** As Istio reads a short name, for gateways too. */
+export function fullName(host: string, namespace: string, clusterDomain: string): string {
+  return host.includes('*') || host.includes('.') ? host : `${host}.${namespace}.svc.${clusterDomain}`
 }
 
-function covers(pattern: string, host: string): boolean {
+/** The names that match both patterns: the narrower one, or none. */
+export function intersection(a: string, b: string): string[] {
+  if (isCovered(b, a)) return [b]
+  return isCovered(a, b) ? [a] : []
+}
+
+/** Whether the pattern, a name or `*.name` or `*`, matches all that the host does. */
+export function isCovered(host: string, pattern: string): boolean {
   if (pattern === '*' || pattern === host) return true
   return pattern.startsWith('*.') && host.endsWith(pattern.slice(1)) && host !== pattern.slice(2)
 }

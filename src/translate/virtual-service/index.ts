@@ -1,6 +1,5 @@
-// VirtualService -> HTTPRoute beside it, and the VirtualService parked (docs/mapping.md has a row per field).
+// VirtualService -> the routes beside it, and the VirtualService parked (docs/mapping.md has a row per field).
 // Either the whole VirtualService is translated or nothing of it: a route that lacks a rule answers for another.
-import type { KubernetesObject, ObjectMeta } from '../../apis/core.ts'
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { companionMetadata, companionName, isCompanion, nameOf } from '../companion.ts'
@@ -8,15 +7,20 @@ import { inspect } from '../fate.ts'
 import { restoreOriginal } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
-import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
+import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
+import type { Surroundings } from './backends.ts'
+import { doorsOf } from './doors.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
+import { grpcRoute } from './grpc.ts'
 import { hostnamesFor } from './hosts.ts'
 import { neighboursOf } from './neighbours.ts'
 import { checkNeighbours, checkOrder, withoutDead } from './order.ts'
 import { type Parent, parentsOf } from './parents.ts'
-import { park } from './parking.ts'
+import { observedRoute, park, type Route } from './parking.ts'
 import { checkLimits, type PlannedRule, plannedRules, replacesPrefix, rulesOf } from './rules.ts'
+import { tcpRoutes } from './tcp.ts'
+import { tlsRoutes } from './tls.ts'
 
 export function translateVirtualService(
   object: istio.VirtualService,
@@ -33,18 +37,35 @@ export function translateVirtualService(
   if (!isTranslatable(original, report)) return leave(original, report)
 
   const namespace = namespaceOf(original)
-  const parents = parentsOf(original, namespace, cluster, settings, report)
-  const planned = plannedRules(original.spec.http ?? [], { namespace, cluster, settings }, report)
-  const alive = withoutDead(entriesOf(original, planned), report)
-  checkOrder(alive, report)
-  checkNeighbours(alive, neighboursOf(original, cluster, settings), report)
-  const rules = rulesOf(planned.filter(rule => alive.some(({ match }) => match === rule.match)))
-  checkLimits(rules, report)
-  const routes = rules.length > 0 ? httpRoutes(original, parents, rules, settings, report) : []
+  const surroundings = { namespace, cluster, settings }
+  const doors = doorsOf(original, namespace, cluster, settings, report)
+  const routes = [
+    ...routesForHTTP(original, surroundings, report).map(route => grpcRoute(route, surroundings)),
+    ...tlsRoutes(original, doors, surroundings, report),
+    ...tcpRoutes(original, doors, surroundings, report),
+  ]
   for (const route of routes) checkPlace(route, cluster, report)
   if (report.untranslatable) return leave(original, report)
-  for (const { metadata } of routes) report('VS-COMPANION-KEPT', 'spec', { route: keyOf(metadata) })
+  for (const route of routes) report('VS-COMPANION-KEPT', 'spec', { route: shown(route) })
   return conclude(original, park(original, routes, cluster, settings, report), routes, report)
+}
+
+function routesForHTTP(
+  virtualService: istio.VirtualService,
+  surroundings: Surroundings,
+  report: Report,
+): gateway.HTTPRoute[] {
+  const { namespace, cluster, settings } = surroundings
+  const { http = [], tls = [], tcp = [] } = virtualService.spec
+  if (http.length === 0 && tls.length + tcp.length > 0) return []
+  const parents = parentsOf(virtualService, namespace, cluster, settings, report)
+  const planned = plannedRules(http, surroundings, report)
+  const alive = withoutDead(entriesOf(virtualService, planned), report)
+  checkOrder(alive, report)
+  checkNeighbours(alive, neighboursOf(virtualService, cluster, settings), report)
+  const rules = rulesOf(planned.filter(rule => alive.some(({ match }) => match === rule.match)))
+  checkLimits(rules, report)
+  return rules.length > 0 ? httpRoutes(virtualService, parents, rules, settings, report) : []
 }
 
 function isTranslatable({ spec }: istio.VirtualService, report: Report): boolean {
@@ -117,12 +138,12 @@ function httpRoutes(
   })
 }
 
-/** Reports an HTTPRoute of the same name that is not ours: it is never taken over. */
-function checkPlace({ metadata }: KubernetesObject, cluster: ClusterSnapshot, report: Report): void {
-  const there = byKey(cluster.httpRoutes, keyOf(metadata))
-  if (there && !isCompanion(there)) report('VS-COMPANION-FOREIGN', 'metadata.name', { route: keyOf(metadata) })
+/** Reports a route of the same kind and name that is not ours: it is never taken over. */
+function checkPlace(route: Route, cluster: ClusterSnapshot, report: Report): void {
+  const there = observedRoute(route, cluster)
+  if (there && !isCompanion(there)) report('VS-COMPANION-FOREIGN', 'metadata.name', { route: shown(route) })
 }
 
-function keyOf({ namespace = 'default', name = '' }: ObjectMeta): string {
-  return `${namespace}/${name}`
+function shown({ kind, metadata: { namespace = 'default', name = '' } }: Route): string {
+  return `${kind} ${namespace}/${name}`
 }

@@ -18,6 +18,8 @@ export interface Entry {
   creationTimestamp?: string
 }
 
+type Age = Pick<Entry, 'owner' | 'creationTimestamp'>
+
 /** The entries without those that an earlier entry of the same VirtualService always answers. Reports what goes. */
 export function withoutDead(entries: Entry[], report: Report): Entry[] {
   const alive: Entry[] = []
@@ -81,13 +83,13 @@ function areApart(a: PlannedMatch, b: PlannedMatch): boolean {
 }
 
 /** Istio's order between VirtualServices: by age, then by name and namespace (`configCompareByCreationTime`). */
-function isYounger(a: Entry, b: Entry): boolean {
+export function isYounger(a: Age, b: Age): boolean {
   if (a.creationTimestamp === undefined) return b.creationTimestamp !== undefined
   if (b.creationTimestamp === undefined || a.creationTimestamp < b.creationTimestamp) return false
   return a.creationTimestamp > b.creationTimestamp || byName(a) > byName(b)
 }
 
-function byName({ owner }: Entry): string {
+function byName({ owner }: Age): string {
   const [namespace, name] = owner.split('/')
   return `${name}/${namespace}`
 }
