@@ -12,8 +12,8 @@ export function grpcRoute(
   const { rules = [], ...spec } = route.spec
   const converted = rules.flatMap(rule => grpcRule(rule) ?? [])
   if (rules.length === 0 || converted.length < rules.length) return route
-  const { status: _, ...metadata } = route
-  return { ...metadata, kind: 'GRPCRoute', spec: { ...spec, rules: converted } }
+  const { status: _, ...rest } = route
+  return { ...rest, kind: 'GRPCRoute', spec: { ...spec, rules: converted } }
 }
 
 const knownFilters = ['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestMirror']
