@@ -1,7 +1,7 @@
 // Envoy's router, as far as Istio's route tables use it: which route a request takes and what it does.
 // Source: envoyproxy/envoy source/common/router/config_impl.cc; research/virtualservice.md 1.3 and 2.1.
 import { RE2JS } from 're2js'
-import type { Answer, Destination, HeaderOperations, Ingress, Request } from './answer.ts'
+import type { Answer, Destination, Filtered, HeaderEffects, Ingress, Mirror, Request, Retries } from './answer.ts'
 
 export interface VirtualHost {
   domain: string
@@ -16,10 +16,11 @@ export interface Route {
 
 /** The object that a route was made from, and the entry of its `spec.http` or `spec.rules`. */
 export interface Origin {
-  /** `namespace/name` */
+  /** `namespace/name`; empty for what istiod writes by itself. */
   object: string
   entry: number
-  match: number
+  /** Undefined when the match was put together from those of two objects. */
+  match: number | undefined
 }
 
 export interface RouteMatch {
@@ -39,28 +40,29 @@ export interface Matcher {
   invert: boolean
 }
 
-export type Action =
-  | { kind: 'response'; status: number; response: HeaderOperations }
-  | {
-      kind: 'redirect'
-      code: number
-      scheme?: string
-      host?: string
-      port?: number
-      path?: PathRewrite
-      response: HeaderOperations
-    }
-  | {
-      kind: 'route'
-      /** `host` is set when the cluster rewrites it; the route's own rewrite wins over it. */
-      destinations: (Omit<Destination, 'host'> & { host?: string })[]
-      host?: string
-      path?: PathRewrite
-      timeoutMs: number
-      request: HeaderOperations
-      response: HeaderOperations
-      other: string
-    }
+export type Action = Filtered &
+  (
+    | { kind: 'response'; status: number; body: string; response: HeaderEffects }
+    | {
+        kind: 'redirect'
+        code: number
+        scheme?: string
+        host?: string
+        port?: number
+        path?: PathRewrite
+        response: HeaderEffects
+      }
+    | {
+        kind: 'route'
+        /** `host` is set when the cluster rewrites it; the route's own rewrite wins over it. */
+        destinations: (Omit<Destination, 'host'> & { host?: string })[]
+        host?: string
+        path?: PathRewrite
+        timeoutMs: number
+        retries: Retries
+        mirrors: Mirror[]
+      }
+  )
 
 /** `prefix` replaces what the path matcher matched; `regex` substitutes with `\1`; `full` replaces all of the path. */
 export type PathRewrite =
@@ -69,25 +71,33 @@ export type PathRewrite =
 
 /** The route that a request takes: of the most specific virtual host, and of no other, the first that matches. */
 export function routeFor(virtualHosts: VirtualHost[], request: Request, { scheme }: Ingress): Route | undefined {
-  const headers = { ...request.headers, ':method': request.method, ':authority': request.host, ':scheme': scheme }
-  return virtualHostFor(virtualHosts, request.host)?.routes.find(
+  const routes = virtualHostFor(virtualHosts, request.host)?.routes
+  if (!routes) return undefined
+  const { host, method, path, queryParams } = request
+  // Envoy's header map knows Host as another name of :authority.
+  const headers = { ...request.headers, ':method': method, ':authority': host, host, ':scheme': scheme, ':path': path }
+  return routes.find(
     ({ match }) =>
       matchedText(match, request.path) !== undefined &&
       match.headers.every(matcher => matches(matcher, headers)) &&
-      match.queryParams.every(matcher => matches(matcher, request.queryParams)),
+      match.queryParams.every(matcher => matches(matcher, queryParams)),
   )
 }
 
-/** An exact domain, else the longest wildcard, else `*`. A virtual host without a fitting route answers 404. */
-export function virtualHostFor(virtualHosts: VirtualHost[], host: string): VirtualHost | undefined {
-  const serving = virtualHosts.filter(
-    ({ domain }) => domain === '*' || domain === host || (domain.startsWith('*') && host.endsWith(domain.slice(1))),
-  )
-  const specificity = ({ domain }: VirtualHost) => (domain.startsWith('*') ? domain.length : Number.POSITIVE_INFINITY)
-  return serving.reduce<VirtualHost | undefined>(
-    (best, candidate) => (best && specificity(best) >= specificity(candidate) ? best : candidate),
-    undefined,
-  )
+/**
+ * An exact domain, else the longest wildcard, else `*`; the port that a client writes does not count (Istio's
+ * `ignore_port_in_host_matching`). A virtual host without a fitting route answers 404.
+ */
+export function virtualHostFor(virtualHosts: VirtualHost[], authority: string): VirtualHost | undefined {
+  const host = withoutPort(authority)
+  let best: VirtualHost | undefined
+  for (const candidate of virtualHosts) {
+    const { domain } = candidate
+    if (domain === host) return candidate
+    const serves = domain.startsWith('*') && host.endsWith(domain.slice(1))
+    if (serves && domain.length > (best?.domain.length ?? 0)) best = candidate
+  }
+  return best
 }
 
 /** What a request gets from a route; 404 without one. */
@@ -96,17 +106,39 @@ export function answerOf(route: Route | undefined, request: Request, { scheme }:
   const { action } = route
   if (action.kind === 'response') return action
   const path = action.path ? rewrittenPath(route.match, action.path, request.path) : request.path
+  const { cors, fault } = action
   if (action.kind === 'redirect') {
-    const { code, response, port } = action
-    const location = { scheme: action.scheme ?? scheme, host: action.host ?? request.host, ...(port && { port }), path }
-    return { kind: 'redirect', code, location, response }
+    const location = { scheme: action.scheme ?? scheme, host: redirectHost(action, request.host, scheme), path }
+    return { kind: 'redirect', code: action.code, location, response: action.response, cors, fault }
   }
-  const { timeoutMs, response, other } = action
+  const { timeoutMs, retries, mirrors } = action
   const destinations = action.destinations.map(destination => ({
     ...destination,
     host: action.host ?? destination.host ?? request.host,
   }))
-  return { kind: 'route', destinations, path, timeoutMs, request: action.request, response, other }
+  return { kind: 'route', destinations, path, timeoutMs, retries, mirrors, cors, fault }
+}
+
+/**
+ * `processRequestHost`: the port that the client wrote stays, unless the redirect names one, or goes to another scheme
+ * and the port was the old scheme's own.
+ */
+function redirectHost(
+  { host, port, scheme }: { host?: string; port?: number; scheme?: string },
+  authority: string,
+  requestScheme: Ingress['scheme'],
+): string {
+  if (host) return port ? `${host}:${port}` : host
+  if (port) return `${withoutPort(authority)}:${port}`
+  const leavesScheme = scheme !== undefined && scheme !== requestScheme
+  return leavesScheme && authority.endsWith(requestScheme === 'https' ? ':443' : ':80')
+    ? withoutPort(authority)
+    : authority
+}
+
+export function withoutPort(authority: string): string {
+  const colon = authority.indexOf(':')
+  return colon === -1 ? authority : authority.slice(0, colon)
 }
 
 /** The part of the path that the matcher matched: the prefix as text, or all of the path; undefined without a match. */
@@ -136,7 +168,7 @@ function matches({ name, type, value, invert }: Matcher, values: Record<string, 
   return (given !== undefined && valueMatches(type, value, given)) !== invert
 }
 
-function valueMatches(type: Matcher['type'], value: string, given: string): boolean {
+export function valueMatches(type: Matcher['type'], value: string, given: string): boolean {
   if (type === 'presence') return true
   if (type === 'exact') return given === value
   return type === 'prefix' ? given.startsWith(value) : fullMatch(value, given)
@@ -148,6 +180,7 @@ function fullMatch(pattern: string, text: string): boolean {
 
 const patterns = new Map<string, RE2JS>()
 
+/** Each regex is compiled once: there are few, and they are asked millions of times. */
 function compiled(pattern: string): RE2JS {
   const known = patterns.get(pattern)
   if (known) return known
