@@ -22,7 +22,7 @@ import {
   services,
 } from './configuration.ts'
 import { type Chain, type ConnectionRoute, chainFor, chainsOfRoutes, chainsOfVirtualServices } from './connections.ts'
-import { answerOf, type Route, routeFor, type VirtualHost, virtualHostFor } from './envoy.ts'
+import { answerAlike, answerOf, type Route, routeFor, type VirtualHost, virtualHostFor } from './envoy.ts'
 import { refusals } from './http-route-admission.ts'
 import { virtualHostsOfHTTPRoutes, virtualHostsOfWaypoint } from './http-route-evaluator.ts'
 import { gatewayHosts, requestsFor } from './requests.ts'
@@ -111,16 +111,13 @@ export function* differences(
       for (const request of requests) {
         const served = routeFor(before, request, ingress)
         const answering = routeFor(after, request, ingress)
-        const answer = answerOf(answering, request, ingress)
         const isAnswerOf = (route: Route | undefined): boolean => {
           if (!route || ends(route)) {
-            return isDeepStrictEqual(answer, answerOf(routeFor(withoutOurs, request, ingress), request, ingress))
+            return answerAlike(answering, routeFor(withoutOurs, request, ingress), request, ingress)
           }
-          const expected = answerOf(route, request, ingress)
-          return (
-            isDeepStrictEqual(answer, expected) ||
-            isDeepStrictEqual(answer, allowed(expected, answer, route, diagnostics))
-          )
+          if (answerAlike(answering, route, request, ingress)) return true
+          const answer = answerOf(answering, request, ingress)
+          return isDeepStrictEqual(answer, allowed(answerOf(route, request, ingress), answer, route, diagnostics))
         }
         if (isAnswerOf(served) || isAnswerOf(routeFor(announced, request, ingress))) continue
         // What answers today is not dead, whatever is said: leaving it out announces nothing.
@@ -135,7 +132,7 @@ export function* differences(
           servedBy: sourceOf(served, 'http', 'match'),
           before: answerOf(served, request, ingress),
           announced: answerOf(announcedRoute, request, ingress),
-          after: answer,
+          after: answerOf(answering, request, ingress),
           created,
           answeredBy: sourceOf(answering, 'rules', 'matches'),
         }

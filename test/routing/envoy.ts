@@ -1,5 +1,6 @@
 // Envoy's router, as far as Istio's route tables use it: which route a request takes and what it does.
 // Source: envoyproxy/envoy source/common/router/config_impl.cc; research/virtualservice.md 1.3 and 2.1.
+import { isDeepStrictEqual } from 'node:util'
 import { RE2JS } from 're2js'
 import type { Answer, Destination, Filtered, HeaderEffects, Ingress, Mirror, Request, Retries } from './answer.ts'
 
@@ -71,17 +72,20 @@ export type PathRewrite =
 
 /** The route that a request takes: of the most specific virtual host, and of no other, the first that matches. */
 export function routeFor(virtualHosts: VirtualHost[], request: Request, { scheme }: Ingress): Route | undefined {
-  const routes = virtualHostFor(virtualHosts, request.host)?.routes
-  if (!routes) return undefined
-  const { host, method, path, queryParams } = request
-  // Envoy's header map knows Host as another name of :authority.
-  const headers = { ...request.headers, ':method': method, ':authority': host, host, ':scheme': scheme, ':path': path }
-  return routes.find(
+  return virtualHostFor(virtualHosts, request.host)?.routes.find(
     ({ match }) =>
       matchedText(match, request.path) !== undefined &&
-      match.headers.every(matcher => matches(matcher, headers)) &&
-      match.queryParams.every(matcher => matches(matcher, queryParams)),
+      match.headers.every(matcher => matches(matcher, headerOf(matcher.name, request, scheme))) &&
+      match.queryParams.every(matcher => matches(matcher, request.queryParams[matcher.name])),
   )
+}
+
+/** Envoy's header map knows Host as another name of :authority. */
+function headerOf(name: string, { headers, method, host, path }: Request, scheme: string): string | undefined {
+  if (name === ':method') return method
+  if (name === ':authority' || name === 'host') return host
+  if (name === ':scheme') return scheme
+  return name === ':path' ? path : headers[name]
 }
 
 /**
@@ -117,6 +121,41 @@ export function answerOf(route: Route | undefined, request: Request, { scheme }:
     host: action.host ?? destination.host ?? request.host,
   }))
   return { kind: 'route', destinations, path, timeoutMs, retries, mirrors, cors, fault }
+}
+
+/**
+ * Whether two routes answer a request alike. What does not depend on the request is compared once for each two actions,
+ * since every request asks again.
+ */
+export function answerAlike(a: Route | undefined, b: Route | undefined, request: Request, ingress: Ingress): boolean {
+  if (!a || !b) return a === b
+  if (!areAlike(a.action, b.action)) return false
+  return varyingPart(answerOf(a, request, ingress)) === varyingPart(answerOf(b, request, ingress))
+}
+
+const alike = new WeakMap<Action, WeakMap<Action, boolean>>()
+
+function areAlike(a: Action, b: Action): boolean {
+  const known = alike.get(a)?.get(b)
+  if (known !== undefined) return known
+  const is = isDeepStrictEqual(constantPart(a), constantPart(b))
+  alike.set(a, (alike.get(a) ?? new WeakMap()).set(b, is))
+  return is
+}
+
+function constantPart(action: Action): unknown {
+  if (action.kind === 'response') return action
+  if (action.kind === 'redirect') {
+    const { kind, code, response, cors, fault } = action
+    return { kind, code, response, cors, fault }
+  }
+  const { host: _, path: __, destinations, ...constant } = action
+  return { ...constant, destinations: destinations.map(({ host: _, ...destination }) => destination) }
+}
+
+function varyingPart(answer: Answer): string {
+  if (answer.kind === 'route') return [answer.path, ...answer.destinations.map(({ host }) => host)].join('\n')
+  return answer.kind === 'redirect' ? Object.values(answer.location).join('\n') : ''
 }
 
 /**
@@ -162,9 +201,9 @@ function rewrittenPath(match: RouteMatch, rewrite: PathRewrite, path: string): s
   return rewrite.value + path.slice(matchedText(match, path)?.length ?? 0)
 }
 
-function matches({ name, type, value, invert }: Matcher, values: Record<string, string>): boolean {
+function matches({ type, value, invert }: Matcher, sent: string | undefined): boolean {
   // An inverted matcher treats a missing header as empty (TranslateRouteMatch), except when it asks for presence.
-  const given = values[name] ?? (invert && type !== 'presence' ? '' : undefined)
+  const given = sent ?? (invert && type !== 'presence' ? '' : undefined)
   return (given !== undefined && valueMatches(type, value, given)) !== invert
 }
 

@@ -577,7 +577,7 @@ function configurationWith(chosen: Feature[]): fc.Arbitrary<Configuration> {
               }),
             ]
           : []),
-        ...(has('ports') || has('scheme')
+        ...(has('ports')
           ? [
               fc.record({
                 ports: fc.constantFrom<PortName[][]>(
@@ -589,6 +589,7 @@ function configurationWith(chosen: Feature[]): fc.Arbitrary<Configuration> {
               }),
             ]
           : []),
+        ...(has('scheme') ? [fc.constant<Partial<Configuration>>({ ports: ['http', 'https'] })] : []),
         ...(has('tls') || has('tcp') ? [fc.constant<Partial<Configuration>>({ ports: ['http', 'tls', 'tcp'] })] : []),
         ...(has('mesh') ? [fc.record({ waypoints: fc.constantFrom<string[][]>(['a', 'b'], ['a'], []) })] : []),
         ...(has('retries') ? [fc.record({ experimental: fc.boolean() })] : []),

@@ -4,8 +4,6 @@ import type * as istio from '../../src/apis/istio.ts'
 import type { Ingress, Request } from './answer.ts'
 import type { Configuration } from './configuration.ts'
 
-type Shape = Omit<Request, 'host'>
-
 const hosts = ['app.example.com', 'www.example.com', 'example.org']
 
 /** The hosts to ask a gateway for: with a port where that can matter, and a Service's name where one is written. */
@@ -21,29 +19,22 @@ export function gatewayHosts({ virtualServices }: Configuration, { port }: Ingre
 }
 
 /** About `limit` requests, chosen evenly from all; each to every host. */
-export function requestsFor(configuration: Configuration, hosts: string[], limit: number): Request[] {
-  const chosen = evenly(shapesOf(configuration), Math.ceil(limit / hosts.length))
-  return chosen.flatMap(shape => hosts.map(host => ({ host, ...shape })))
-}
-
-const shapes = new WeakMap<Configuration, Shape[]>()
-
-function shapesOf(configuration: Configuration): Shape[] {
-  const known = shapes.get(configuration)
-  if (known) return known
-  const https = configuration.virtualServices.flatMap(({ spec }) => spec.http ?? [])
+export function requestsFor({ virtualServices }: Configuration, hosts: string[], limit: number): Request[] {
+  const https = virtualServices.flatMap(({ spec }) => spec.http ?? [])
   const matches = https.flatMap(({ match }) => (match?.length ? match : [{}]))
   const alone = matches.flatMap(match =>
     [fulfilling(match), ...breaking(match)].map(conditions => ({ conditions, paths: pathsAround([match]) })),
   )
   const pairs = matches.flatMap((match, i) => matches.slice(i + 1).map(other => ({ match, other })))
-  const together = evenly(pairs, 90).map(({ match, other }) => ({
+  const together = evenly(pairs, Math.min(limit, 90)).map(({ match, other }) => ({
     conditions: merge(fulfilling(match), fulfilling(other)),
     paths: pathsAround([match, other]),
   }))
-  const all = [...alone, ...together].flatMap(({ conditions, paths }) => paths.map(path => ({ path, ...conditions })))
-  shapes.set(configuration, all)
-  return all
+  const all = [...alone, ...together].flatMap(({ conditions, paths }) =>
+    paths.map((path): [string, Conditions] => [path, conditions]),
+  )
+  const chosen = evenly(all, Math.ceil(limit / hosts.length))
+  return chosen.flatMap(([path, conditions]) => hosts.map(host => ({ host, path, ...conditions })))
 }
 
 /** Steps of a prime number visit everything once, and neighbours far apart. */
@@ -55,17 +46,27 @@ function evenly<T>(all: T[], limit: number): T[] {
 
 /** The literal path of each match: it, it with a slash, with more of the same element, and with one more element. */
 function pathsAround(matches: istio.HTTPMatchRequest[]): string[] {
-  const literals = matches.map(({ uri }) => uri?.exact ?? uri?.prefix ?? (uri?.regex ? '/a' : '/'))
+  const key = matches.map(({ uri, ignoreUriCase }) => `${literal(uri)}${ignoreUriCase ? ' in any case' : ''}`).join()
+  const known = paths.get(key)
+  if (known) return known
+  const literals = matches.map(({ uri }) => literal(uri))
   const bare = literals.map(path => (path.endsWith('/') ? path.slice(0, -1) : path))
   const around = bare.flatMap(path => [path, `${path}/`, `${path}x`, `${path}/x`])
   const shouted = matches.some(({ ignoreUriCase }) => ignoreUriCase)
     ? bare.flatMap(path => [path.toUpperCase(), `${path.toUpperCase()}/x`])
     : []
-  const beyond = ['/', '/b']
-  return [...new Set([...literals, ...around, ...shouted, ...beyond])].filter(path => path.startsWith('/'))
+  const all = [...new Set([...literals, ...around, ...shouted, '/', '/b'])].filter(path => path.startsWith('/'))
+  paths.set(key, all)
+  return all
 }
 
-type Conditions = Omit<Shape, 'path'>
+const paths = new Map<string, string[]>()
+
+function literal(uri: istio.StringMatch | undefined): string {
+  return uri?.exact ?? uri?.prefix ?? (uri?.regex ? '/a' : '/')
+}
+
+type Conditions = Omit<Request, 'host' | 'path'>
 
 function fulfilling({ method, headers = {}, queryParams = {} }: istio.HTTPMatchRequest): Conditions {
   return {
