@@ -121,11 +121,9 @@ function conflicts(root: istio.HTTPMatchRequest, leaf: istio.HTTPMatchRequest): 
   )
 }
 
-/** `stringMatchConflict`: a regex goes with nothing, and the delegate's text must lie within the root's. */
+/** `stringMatchConflict`: a regex or a presence goes with nothing, and the delegate's text must lie within the root's. */
 function apart(root: istio.StringMatch | undefined, leaf: istio.StringMatch | undefined): boolean {
   if (!root || !leaf) return false
-  if (root.regex && (leaf.regex || leaf.prefix || leaf.exact)) return true
-  if (leaf.regex && (root.regex || root.prefix || root.exact)) return true
   if (root.exact) return leaf.prefix ? true : leaf.exact !== root.exact
   const text = leaf.prefix || leaf.exact
   return root.prefix && text ? !text.startsWith(root.prefix) : true

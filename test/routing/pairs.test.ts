@@ -16,6 +16,7 @@ import {
   httpRoute,
   plain,
   rule,
+  serviceOf,
   serviceOfSubset,
   sorted,
   to,
@@ -45,6 +46,24 @@ const pairs: {
     name: 'retries',
     http: { ...to('one'), retries: { attempts: 3, perTryTimeout: '2s', backoff: '100ms' } },
     rule: { ...rule({}), retry: { attempts: 3, backoff: '100ms' }, timeouts: { backendRequest: '2s' } },
+  },
+  {
+    name: 'retries of which nothing is said',
+    http: { ...to('one'), retries: { attempts: 2 } },
+    rule: { ...rule({}), retry: {} },
+  },
+  {
+    name: 'a mirror of a fraction of 100',
+    http: { ...to('one'), mirror: { host: 'other' }, mirrorPercentage: { value: 5 } },
+    rule: {
+      ...rule({}),
+      filters: [
+        {
+          type: 'RequestMirror',
+          requestMirror: { backendRef: { name: 'other', port: 9090 }, fraction: { numerator: 5 } },
+        },
+      ],
+    },
   },
   {
     name: 'retries on codes, and on connections which are always added',
@@ -246,4 +265,35 @@ t.test('what is announced is no more than what a code says', async t => {
   t.notOk(retry('503', { attempts: 3 }), 'a code less')
   t.notOk(retry('503', { attempts: 2, codes: [503] }), 'other attempts')
   t.notOk(retry('gateway-error', { attempts: 3 }), 'nothing in its place')
+
+  const port = (redirect: istio.HTTPRedirect, name: PortName) => {
+    const ingress = istioIngress(everywhere, 'public', name)
+    const diagnostics = new Map([['a/x', [diagnostic('VS-REDIRECT-PORT-ADDED')]]])
+    const hosts = virtualHostsOfVirtualServices([virtualService({ http: [{ redirect }] })], ingress)
+    const answer = answerOf(
+      routeFor(announcedVirtualHosts(hosts, diagnostics, ingress), plain, ingress),
+      plain,
+      ingress,
+    )
+    return answer.kind === 'redirect' && answer.location.host
+  }
+  t.equal(port({}, 'extra'), 'example.org:8080')
+  t.equal(port({ port: 8443 }, 'extra'), 'example.org:8443', 'a port that is said stays')
+  t.equal(port({ scheme: 'https' }, 'extra'), 'example.org', 'nor is one added to another scheme')
+  t.equal(port({}, 'http'), 'example.org', 'nor the usual one')
+})
+
+t.test('a Service that sends to another port of the pods is another destination', async t => {
+  const [ports] = [[{ port: 8080, targetPort: 8081 }]]
+  const service = (kept: core.KubernetesObject[]) =>
+    serviceOf(
+      answerFromHTTPRoutes(
+        [httpRoute([{ backendRefs: [{ name: 'one-v1', port: 8080 }] }])],
+        kubernetesIngress(everywhere, 'public', 'http', kept),
+        plain,
+      ),
+    )
+  const subset = serviceOfSubset({ app: 'one' })
+  t.equal(service([subset]), 'a{app=one}:8080')
+  t.equal(service([{ ...subset, spec: { ...subset.spec, ports } } as core.Service]), 'a{app=one}:8081')
 })

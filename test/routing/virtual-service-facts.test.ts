@@ -70,8 +70,11 @@ t.test('order in one VirtualService and between several', async t => {
     { name: 'y', creationTimestamp: '2024-01-01T00:00:00Z' },
   )
   t.equal(serviceOf(ask([older, younger])), 'a{app=other}:9090', 'a bare catch-all is moved to the end')
-  const conditional = virtualService({ http: [{ match: [{ method: { exact: 'GET' } }], ...to('one') }] })
-  t.equal(serviceOf(ask([conditional, younger])), 'a{app=other}:9090', 'no timestamp is the youngest')
+  const conditional = { match: [{ method: { exact: 'GET' } }], ...to('one') }
+  const fresh = virtualService({ http: [conditional] })
+  t.equal(serviceOf(ask([fresh, younger])), 'a{app=other}:9090', 'no timestamp is the youngest')
+  const long = virtualService({ http: [conditional] }, { creationTimestamp: '2023-01-01T00:00:00Z' })
+  t.equal(serviceOf(ask([long, younger])), 'a{app=one}:8080', 'a catch-all with a condition stays where it is')
   const private_ = virtualService(
     { exportTo: ['istio-system'], http: [{ match: [{ uri: { prefix: '/a' } }], ...to('one') }] },
     { name: 'z', creationTimestamp: '2025-01-01T00:00:00Z' },
@@ -151,6 +154,20 @@ t.test('headers', async t => {
     [{ host, request: { 'x-a': ['=1'] } }],
     'removals of one list come first',
   )
+  t.strictSame(effects({ request: { remove: ['X-A'] } }, {}), [{ host, request: { 'x-a': ['-'] } }])
+  t.strictSame(
+    effects({ request: { remove: ['x-a'] } }, { request: { add: { 'x-a': '1' } } }, {}),
+    [
+      { host, request: { 'x-a': ['-'] } },
+      { host, request: { 'x-a': ['-'] } },
+    ],
+    'what the route removes is gone, wherever it came from',
+  )
+  t.strictSame(
+    effects({ request: { set: { Host: 'in.example.com' }, add: { host: 'not.example.com' } } }, {}),
+    [{ host: 'in.example.com', request: {} }],
+    'a Host that is set goes before one that is added',
+  )
   t.strictSame(
     effects({ request: { set: { Host: 'in.example.com' } } }, { request: { set: { Host: 'not.example.com' } } }),
     [{ host: 'in.example.com', request: {} }],
@@ -169,6 +186,8 @@ t.test('redirects and responses', async t => {
   t.equal(location({ uri: '/b', redirectCode: 308 }), '308 http://example.org/b')
   t.equal(location({ prefixRewrite: '/b' }), '301 http://example.org/b/x')
   t.equal(location({ authority: 'new.example.com', port: 8443 }), '301 http://new.example.com:8443/a/x')
+  t.equal(location({ port: 8443 }, 'example.org:8000'), '301 http://example.org:8443/a/x')
+  t.equal(location({}, 'example.org:80'), '301 http://example.org:80/a/x')
   t.equal(location({ port: 80 }), '301 http://example.org/a/x', "the scheme's own port is left out")
   t.equal(location({ port: 443, scheme: 'https' }), '301 https://example.org/a/x')
   t.equal(location({}, 'example.org:8000', 'extra'), '301 http://example.org:8000/a/x', "the client's port stays")
@@ -201,14 +220,24 @@ t.test('rewrites by regex', async t => {
 t.test('policies', async t => {
   const policy = (http: istio.HTTPRoute) => before([{ ...to('one'), ...http }]) as Extract<Answer, { kind: 'route' }>
   const mesh = ['cancelled', 'connect-failure', 'refused-stream', 'unavailable']
-  t.match(policy({}).retries, { attempts: 2, retryOn: mesh, codes: [], perTryTimeoutMs: 0 }, "the mesh's own")
+  t.match(policy({}).retries, { attempts: 2, perTryTimeoutMs: 0, backoffMs: 0 }, "the mesh's own")
+  t.strictSame(policy({}).retries?.retryOn, mesh)
+  t.strictSame(policy({}).retries?.codes, [])
   t.equal(policy({ retries: { attempts: 0 } }).retries, undefined, 'none')
   t.strictSame(policy({ retries: { attempts: 2 } }).retries, policy({}).retries)
-  t.match(
+  t.strictSame(
     policy({
       retries: { attempts: 1, retryOn: '503, reset,retriable-status-codes', perTryTimeout: '2s', backoff: '25ms' },
     }).retries,
-    { attempts: 1, retryOn: ['reset'], codes: [503], perTryTimeoutMs: 2000, backoffMs: 25 },
+    {
+      attempts: 1,
+      retryOn: ['reset'],
+      codes: [503],
+      perTryTimeoutMs: 2000,
+      backoffMs: 25,
+      avoidsPreviousHosts: true,
+      avoidsPreviousPriorities: false,
+    },
   )
   t.match(policy({ retries: { attempts: 1, retryIgnorePreviousHosts: false } }).retries, { avoidsPreviousHosts: false })
 
@@ -225,7 +254,15 @@ t.test('policies', async t => {
   t.strictSame(policy({ mirrors: [{ destination: { host: 'one' }, percentage: { value: 0 } }] }).mirrors, [])
 
   const cors = (corsPolicy: istio.CorsPolicy) => policy({ corsPolicy }).cors
-  t.match(cors({}), { origins: [], maxAge: undefined, forwardsUnmatchedPreflights: true, credentials: false })
+  t.strictSame(cors({}), {
+    origins: [],
+    credentials: false,
+    methods: '',
+    headers: '',
+    exposed: '',
+    maxAge: undefined,
+    forwardsUnmatchedPreflights: true,
+  })
   t.ok(cors({ allowOrigins: [{ exact: '*' }] })?.origins.includes('null'))
   t.strictSame(cors({ allowOrigin: ['https://example.com'] })?.origins, ['https://example.com'])
   t.strictSame(cors({ allowOrigins: [{ regex: 'https://.*\\.example\\.com' }] })?.origins, [
@@ -271,6 +308,23 @@ t.test('delegates', async t => {
     ).kind,
     'none',
     'ignoreUriCase must be equal',
+  )
+  t.equal(
+    answer(
+      { match: [{ headers: { 'x-a': {} } }] },
+      { match: [{ headers: { 'x-b': {} } }], ...to('one') },
+      { headers: { 'x-b': '1' } },
+    ).kind,
+    'none',
+    "the root's headers and the delegate's",
+  )
+  t.equal(
+    ask([
+      virtualService({ http: [{ delegate: { name: 'y' } }] }),
+      virtualService({ http: [to('one')], hosts: ['example.net'] }, { name: 'y' }),
+    ]).kind,
+    'none',
+    'what has hosts is no delegate',
   )
   t.equal(answer({}, to('one'), {}, ['.']).kind, 'none', 'not exported to the root')
   t.equal(answer({}, to('one'), {}, ['a']).kind, 'route')
