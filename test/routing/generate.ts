@@ -65,6 +65,7 @@ export const features = [
   'tcp',
   'tls',
   'without headers',
+  'zero weights',
 ] as const
 export type Feature = (typeof features)[number]
 
@@ -179,7 +180,11 @@ function destinationWith(chosen: Feature[]): fc.Arbitrary<istio.Destination> {
   )
 }
 
-function routeWith(destination: fc.Arbitrary<istio.Destination>): fc.Arbitrary<istio.HTTPRouteDestination[]> {
+function routeWith(chosen: Feature[]): fc.Arbitrary<istio.HTTPRouteDestination[]> {
+  const destination = destinationWith(chosen)
+  // Among several, none is written as 0 or not at all.
+  const hasZero = chosen.includes('zero weights')
+  const weights = hasZero ? [50, 10, 1, 0] : [50, 10, 1]
   return fc.oneof(
     {
       weight: 5,
@@ -196,7 +201,7 @@ function routeWith(destination: fc.Arbitrary<istio.Destination>): fc.Arbitrary<i
       arbitrary: fc.array(
         assembled<istio.HTTPRouteDestination>(
           fc.record({ destination }),
-          sometimes(90, fc.record({ weight: fc.constantFrom(50, 10, 1, 0) })),
+          sometimes(hasZero ? 90 : 100, fc.record({ weight: fc.constantFrom(...weights) })),
           sometimes(15, fc.record({ headers })),
         ),
         { minLength: 2, maxLength: 3 },
@@ -313,7 +318,7 @@ function httpWith(chosen: Feature[]): fc.Arbitrary<istio.HTTPRoute> {
   const has = (feature: Feature) => chosen.includes(feature)
   const destination = destinationWith(chosen)
   const routed: fc.Arbitrary<istio.HTTPRoute> = assembled<istio.HTTPRoute>(
-    fc.record({ route: routeWith(destination) }),
+    fc.record({ route: routeWith(chosen) }),
     sometimes(35, fc.record({ rewrite })),
     ...(has('regex rewrites') ? [sometimes(40, fc.record({ rewrite: regexRewrite }))] : []),
     sometimes(20, fc.record({ timeout: fc.constantFrom('1.5s', '300s', null) })),
