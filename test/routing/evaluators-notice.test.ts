@@ -1,5 +1,5 @@
 // Checks the checker: one configuration whose translation is right, and every way to spoil it that should be noticed.
-// A corruption that goes unnoticed would mean that the property in equivalence.test.ts proves nothing about it.
+// A corruption that goes unnoticed would mean that the property in equivalence.ts proves nothing about it.
 import t from 'tap'
 import type * as gateway from '../../src/apis/gateway.ts'
 import type * as istio from '../../src/apis/istio.ts'
