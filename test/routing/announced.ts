@@ -34,8 +34,12 @@ const changes: Record<string, (route: Route, names: Names, ingress: Ingress) => 
     match: {
       ...route.match,
       headers: route.match.headers.map(matcher =>
-        matcher.name === ':authority' && matcher.type === 'exact'
-          ? { ...matcher, type: 'regex', value: `${matcher.value.replaceAll('.', '\\.')}(:[0-9]+)?` }
+        matcher.name === ':authority'
+          ? {
+              ...matcher,
+              type: 'regex',
+              value: `(?:${matcher.type === 'exact' ? matcher.value.replaceAll('.', '\\.') : matcher.value})(:[0-9]+)?`,
+            }
           : matcher,
       ),
     },
@@ -80,14 +84,16 @@ const allowances: Record<string, (before: Answer, after: Answer) => Answer> = {
   'VS-RETRIES-LOST': retriesOtherwise,
 }
 
+/** The routes with what is announced of them; with `only`, with what that code announces. */
 export function announcedVirtualHosts(
   virtualHosts: VirtualHost[],
   diagnostics: DiagnosticsByObject,
   ingress: Ingress,
+  only?: string,
 ): VirtualHost[] {
   return virtualHosts.map(({ domain, routes }) => ({
     domain,
-    routes: routes.map(route => announcedRoute(route, diagnostics, ingress)),
+    routes: routes.map(route => announcedRoute(route, diagnostics, ingress, only)),
   }))
 }
 
@@ -115,18 +121,20 @@ export function says(code: string, route: Route, diagnostics: DiagnosticsByObjec
 function saying(code: string, { origin }: Route, diagnostics: DiagnosticsByObject): Diagnostic[] {
   return (diagnostics.get(origin.object) ?? []).filter(diagnostic => {
     if (diagnostic.code !== code) return false
-    const [, entry, match] = /^spec\.http\[(\d+)\](?:\.match\[(\d+)\])?/.exec(diagnostic.field) ?? []
+    const [, entry, leaf, match] =
+      /^spec\.http\[(\d+)\](?:\.delegate\.http\[(\d+)\])?(?:\.match\[(\d+)\])?/.exec(diagnostic.field) ?? []
     return (
       Number(entry) === origin.entry &&
+      (leaf === undefined || Number(leaf) === origin.leaf) &&
       (match === undefined || origin.match === undefined || Number(match) === origin.match)
     )
   })
 }
 
-function announcedRoute(route: Route, diagnostics: DiagnosticsByObject, ingress: Ingress): Route {
+function announcedRoute(route: Route, diagnostics: DiagnosticsByObject, ingress: Ingress, only?: string): Route {
   if (!diagnostics.get(route.origin.object)?.length) return route
   return Object.entries(changes).reduce((changed, [code, change]) => {
-    const said = saying(code, route, diagnostics)
+    const said = only === undefined || only === code ? saying(code, route, diagnostics) : []
     const names: Names = fits => said.some(({ message }) => message.split(/[\s,;]+/).some(fits))
     return said.length > 0 ? change(changed, names, ingress) : changed
   }, route)

@@ -98,6 +98,8 @@ export function* differences(
     const others = configuration.httpRoutes ?? []
     const announced = announcedVirtualHosts(before, diagnostics, ingress)
     const announcedAlive = withoutDead(announced, diagnostics)
+    // Who matches a host with its port may answer in full what another announcement would take from its paths.
+    const withPorts = announcedVirtualHosts(before, diagnostics, ingress, 'VS-MATCH-AUTHORITY-PORT')
     const withoutOurs = world.after(others)
     const requests = requestsFor(configuration, world.hosts, Math.ceil(limit / worlds.length))
     const compared = new Set<string>()
@@ -112,6 +114,9 @@ export function* differences(
         const served = routeFor(before, request, ingress)
         const answering = routeFor(after, request, ingress)
         const isAnswerOf = (route: Route | undefined): boolean => {
+          // In the mesh a Service without any route is called as it is; one whose routes do not match answers 404.
+          const isOurs = world.at.startsWith('mesh') && virtualHostFor(before, request.host)?.routes.some(r => !ends(r))
+          if (!route && isOurs) return !answering
           if (!route || ends(route)) {
             return answerAlike(answering, routeFor(withoutOurs, request, ingress), request, ingress)
           }
@@ -120,15 +125,23 @@ export function* differences(
           return isDeepStrictEqual(answer, allowed(answerOf(route, request, ingress), answer, route, diagnostics))
         }
         if (isAnswerOf(served) || isAnswerOf(routeFor(announced, request, ingress))) continue
+        if (request.host.includes(':') && isAnswerOf(routeFor(withPorts, request, ingress))) continue
         // What answers today is not dead, whatever is said: leaving it out announces nothing.
-        const dead = served !== undefined && says('VS-ORDER-DEAD', served, diagnostics)
+        // With a port in the host that may be so, where an earlier match is said to take such requests.
+        const isTakenEarlier =
+          request.host.includes(':') &&
+          (diagnostics.get(served?.origin.object ?? '') ?? []).some(({ code }) => code === 'VS-MATCH-AUTHORITY-PORT')
+        const dead = served !== undefined && !isTakenEarlier && says('VS-ORDER-DEAD', served, diagnostics)
         const announcedRoute = routeFor(announcedAlive, request, ingress)
         if (!dead && isAnswerOf(announcedRoute)) continue
         // VS-ORDER-ROUTE: somebody else's HTTPRoute answers, or the host that it has made its own.
         const isForeign = ({ origin }: Route) => others.some(other => keyOf(other) === origin.object)
         const isTaken = answering ? isForeign(answering) : virtualHostFor(after, request.host)?.routes.every(isForeign)
-        if (isTaken && [served, announcedRoute].some(route => route && says('VS-ORDER-ROUTE', route, diagnostics)))
-          continue
+        const isTold = (route: Route | undefined) => route !== undefined && says('VS-ORDER-ROUTE', route, diagnostics)
+        if (isTaken && [served, announcedRoute].some(isTold)) continue
+        // Our host is narrower than theirs, and takes from them what it does not route itself.
+        const ofHost = virtualHostFor(before, request.host)?.routes ?? []
+        if ((!served || !announcedRoute) && !answering && ofHost.some(isTold)) continue
         const concerned = [served, announcedRoute].filter(route => route !== undefined)
         if (concerned.some(ends) || virtualHostFor(before, request.host)?.routes.every(ends)) continue
         yield {

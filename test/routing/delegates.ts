@@ -4,26 +4,26 @@
 import type * as istio from '../../src/apis/istio.ts'
 import { fullName } from './clusters.ts'
 
-/** An entry of `spec.http` with the index of the entry that it stands in, and whether it came from a delegate. */
+/** An entry of `spec.http` with the index of the entry that it stands in, and for a delegate's the index in the delegate. */
 export interface MergedEntry {
   http: istio.HTTPRoute
   entry: number
-  delegated: boolean
+  leaf?: number
 }
 
 /** A missing, an invisible or a contradicting delegate takes only the one entry with it. */
 export function mergedEntries(root: istio.VirtualService, virtualServices: istio.VirtualService[]): MergedEntry[] {
   const namespace = root.metadata.namespace ?? 'default'
   return (root.spec.http ?? []).flatMap((http, entry): MergedEntry[] => {
-    if (!http.delegate) return [{ http, entry, delegated: false }]
+    if (!http.delegate) return [{ http, entry }]
     const { name, namespace: delegateNamespace = namespace } = http.delegate
     const delegate = virtualServices.find(
       ({ metadata, spec }) => metadata.name === name && metadata.namespace === delegateNamespace && !spec.hosts?.length,
     )
     if (!delegate || !isVisible(delegate, namespace)) return []
-    return (delegate.spec.http ?? []).flatMap((leaf): MergedEntry[] => {
+    return (delegate.spec.http ?? []).flatMap((leaf, i): MergedEntry[] => {
       const merged = mergeEntry(http, inNamespace(leaf, delegateNamespace))
-      return merged ? [{ http: merged, entry, delegated: true }] : []
+      return merged ? [{ http: merged, entry, leaf: i }] : []
     })
   })
 }
@@ -69,7 +69,8 @@ function mergeEntry(root: istio.HTTPRoute, leaf: istio.HTTPRoute): istio.HTTPRou
   const match = mergeMatches(root.match ?? [], leaf.match ?? [])
   if (!match) return undefined
   const { match: _, ...action } = leaf
-  const fromRoot = inherited.filter(field => leaf[field] === undefined && root[field] !== undefined)
+  // What is null is not stored.
+  const fromRoot = inherited.filter(field => (leaf[field] ?? undefined) === undefined && root[field] !== undefined)
   return {
     ...action,
     ...Object.fromEntries(fromRoot.map(field => [field, root[field]])),

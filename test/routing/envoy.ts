@@ -20,6 +20,8 @@ export interface Origin {
   /** `namespace/name`; empty for what istiod writes by itself. */
   object: string
   entry: number
+  /** Of an entry that came from a delegate, its index there. */
+  leaf?: number
   /** Undefined when the match was put together from those of two objects. */
   match: number | undefined
 }
@@ -115,7 +117,10 @@ export function answerOf(route: Route | undefined, request: Request, { scheme }:
     const location = { scheme: action.scheme ?? scheme, host: redirectHost(action, request.host, scheme), path }
     return { kind: 'redirect', code: action.code, location, response: action.response, cors, fault }
   }
-  const { timeoutMs, retries, mirrors } = action
+  const { timeoutMs, mirrors } = action
+  // Envoy's router drops a time for each try that is not below the time for all of them (`FilterUtility::finalTimeout`).
+  const isShorter = timeoutMs === 0 || (action.retries?.perTryTimeoutMs ?? 0) < timeoutMs
+  const retries = action.retries && !isShorter ? { ...action.retries, perTryTimeoutMs: 0 } : action.retries
   const destinations = action.destinations.map(destination => ({
     ...destination,
     host: action.host ?? destination.host ?? request.host,

@@ -147,12 +147,13 @@ function routesOf(
   const object = `${namespace}/${root.metadata.name}`
   const { registry } = proxy
   const context: RouteContext = { object, namespace, ingress, registry, gatewaySemantics: false }
-  return mergedEntries(root, virtualServices).flatMap(({ http, entry, delegated }) =>
+  return mergedEntries(root, virtualServices).flatMap(({ http, entry, leaf }) =>
     (http.match?.length ? http.match : [{}]).flatMap((match, index): Route[] => {
       if (!isWritten(match, namespace, ingress, proxy)) return []
       const translated = routeMatch(match, context)
       const action = routeAction(http, translated, context)
-      return [{ origin: { object, entry, match: delegated ? undefined : index }, match: translated, action }]
+      const origin = { object, entry, match: index, ...(leaf === undefined ? {} : { leaf }) }
+      return [{ origin, match: translated, action }]
     }),
   )
 }
