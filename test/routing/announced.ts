@@ -84,16 +84,16 @@ const allowances: Record<string, (before: Answer, after: Answer) => Answer> = {
   'VS-RETRIES-LOST': retriesOtherwise,
 }
 
-/** The routes with what is announced of them; with `only`, with what that code announces. */
+/** The routes with what is announced of them. `paths: 'kept'` leaves out what prefixes gain and lose. */
 export function announcedVirtualHosts(
   virtualHosts: VirtualHost[],
   diagnostics: DiagnosticsByObject,
   ingress: Ingress,
-  only?: string,
+  paths: 'kept' | 'moved' = 'moved',
 ): VirtualHost[] {
   return virtualHosts.map(({ domain, routes }) => ({
     domain,
-    routes: routes.map(route => announcedRoute(route, diagnostics, ingress, only)),
+    routes: routes.map(route => announcedRoute(route, diagnostics, ingress, paths)),
   }))
 }
 
@@ -131,10 +131,16 @@ function saying(code: string, { origin }: Route, diagnostics: DiagnosticsByObjec
   })
 }
 
-function announcedRoute(route: Route, diagnostics: DiagnosticsByObject, ingress: Ingress, only?: string): Route {
+function announcedRoute(
+  route: Route,
+  diagnostics: DiagnosticsByObject,
+  ingress: Ingress,
+  paths: 'kept' | 'moved',
+): Route {
   if (!diagnostics.get(route.origin.object)?.length) return route
   return Object.entries(changes).reduce((changed, [code, change]) => {
-    const said = only === undefined || only === code ? saying(code, route, diagnostics) : []
+    const isPath = code.startsWith('VS-MATCH-PREFIX-')
+    const said = isPath && paths === 'kept' ? [] : saying(code, route, diagnostics)
     const names: Names = fits => said.some(({ message }) => message.split(/[\s,;]+/).some(fits))
     return said.length > 0 ? change(changed, names, ingress) : changed
   }, route)

@@ -98,8 +98,8 @@ export function* differences(
     const others = configuration.httpRoutes ?? []
     const announced = announcedVirtualHosts(before, diagnostics, ingress)
     const announcedAlive = withoutDead(announced, diagnostics)
-    // Who matches a host with its port may answer in full what another announcement would take from its paths.
-    const withPorts = announcedVirtualHosts(before, diagnostics, ingress, 'VS-MATCH-AUTHORITY-PORT')
+    // A path that a prefix is said to gain or lose may still be answered as before, by a rule of its own.
+    const withPaths = announcedVirtualHosts(before, diagnostics, ingress, 'kept')
     const withoutOurs = world.after(others)
     const requests = requestsFor(configuration, world.hosts, Math.ceil(limit / worlds.length))
     const compared = new Set<string>()
@@ -125,7 +125,7 @@ export function* differences(
           return isDeepStrictEqual(answer, allowed(answerOf(route, request, ingress), answer, route, diagnostics))
         }
         if (isAnswerOf(served) || isAnswerOf(routeFor(announced, request, ingress))) continue
-        if (request.host.includes(':') && isAnswerOf(routeFor(withPorts, request, ingress))) continue
+        if (isAnswerOf(routeFor(withPaths, request, ingress))) continue
         // What answers today is not dead, whatever is said: leaving it out announces nothing.
         // With a port in the host that may be so, where an earlier match is said to take such requests.
         const isTakenEarlier =

@@ -20,6 +20,8 @@ export interface Entry {
   owner: string
   /** Of the VirtualService; undefined while it is not stored. */
   creationTimestamp?: string
+  /** Whether repairs.ts made it up for the HTTPRoute: today its requests are answered by the entry that it comes from. */
+  isAdded?: boolean
 }
 
 /** A request that two rules would answer the other way round. */
@@ -72,8 +74,9 @@ function* sampledDifferences(
 ): Generator<Difference> {
   for (const path of samplePaths(a.match.path, b.match.path, token)) {
     const met = inOrder.filter(({ match }) => isFulfilled(match, conditions))
-    const before = firstOf(met.filter(({ match }) => matchesToday(match.path, path)))
-    const announced = firstOf(met.filter(({ match }) => matchesThen(match.path, path)))
+    const today = met.filter(({ isAdded }) => !isAdded)
+    const before = firstOf(today.filter(({ match }) => matchesToday(match.path, path)))
+    const announced = firstOf(today.filter(({ match }) => matchesThen(match.path, path)))
     for (const after of bestOf(met.filter(({ match }) => matchesThen(match.path, path)))) {
       if (isSameAnswer(before, after, path)) continue
       if (tolerated === 'announced' && isSameAnswer(announced, after, path) && isTold(before, after, path)) continue

@@ -22,7 +22,7 @@ export function withoutDead(entries: Entry[]): { alive: Entry[]; dead: Map<strin
     else {
       dead.set(entry.field, earlier.field)
       const kept = coversThen(earlier.match.path, entry.match.path) ? undefined : intersection(earlier, entry)
-      if (kept) alive.push(kept)
+      if (kept) alive.push({ ...kept, isAdded: true })
     }
   }
   for (const { field } of alive) dead.delete(field)
@@ -82,7 +82,7 @@ export function withIntersections(entries: Entry[]): Entry[] {
       const added = matchesToday(after.match.path, path) ? intersection(before, after) : atPath(before, after, path)
       if (!added || repaired.some(entry => isSameMatch(entry.match, added.match))) continue
       const i = repaired.indexOf(before)
-      repaired = [...repaired.slice(0, i), added, ...repaired.slice(i)]
+      repaired = [...repaired.slice(0, i), { ...added, isAdded: true }, ...repaired.slice(i)]
       inserted = true
       break
     }
