@@ -44,7 +44,9 @@ const shapes: Record<string, Shape> = {
       clusterIP: 'string',
       selector: labels,
       publishNotReadyAddresses: 'boolean',
-      ports: listOf(read({ name: 'string', port: portNumber, targetPort: 'any' })),
+      ports: listOf(
+        read({ name: 'string', port: portNumber, protocol: 'string', appProtocol: 'string', targetPort: 'any' }),
+      ),
     }),
   }),
   'Pod/': read({ spec: podSpec }),

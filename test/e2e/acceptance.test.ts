@@ -22,6 +22,9 @@ const resources: Record<string, string> = {
   AuthorizationPolicy: 'authorizationpolicies',
   RequestAuthentication: 'requestauthentications',
   HTTPRoute: 'httproutes',
+  TLSRoute: 'tlsroutes',
+  TCPRoute: 'tcproutes',
+  GRPCRoute: 'grpcroutes',
   Gateway: 'gateways',
   ReferenceGrant: 'referencegrants',
 }

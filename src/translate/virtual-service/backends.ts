@@ -1,4 +1,4 @@
-// spec.http[].route[] -> backendRefs (research/virtualservice.md 1.2 and 4).
+// The `route` of http, tls and tcp entries -> backendRefs (research/virtualservice.md 1.2 and 4).
 // Istio makes a port of every backendRef mandatory: one without loses all rules of its HTTPRoute.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
@@ -22,10 +22,13 @@ export interface Surroundings {
   mesh?: { port?: number }
   /** Where the rules will be served, as far as the Gateways are there. */
   listeners?: gateway.Listener[]
+  /** The kind that a ReferenceGrant has to name; HTTPRoute when not said. */
+  from?: 'HTTPRoute' | 'TLSRoute' | 'TCPRoute'
 }
 
 const weightLimit = 1_000_000
 
+/** Destinations without headers, as those of tls and tcp are, give backendRefs without filters. */
 export function backendRefs(
   destinations: istio.HTTPRouteDestination[],
   field: string,
@@ -90,7 +93,7 @@ function serviceRef(
   surroundings: Surroundings,
   report: Report,
 ): gateway.BackendObjectReference | undefined {
-  const { cluster, namespace, settings, mesh } = surroundings
+  const { cluster, namespace, settings, mesh, from = 'HTTPRoute' } = surroundings
   const known = byKey(cluster.services, keyOf(service))
   if (subset && settings.subsets === 'deny') {
     report('VS-DESTINATION-SUBSET', `${field}.subset`)
@@ -104,13 +107,8 @@ function serviceRef(
   const ofSubset = subset && known ? subsetService(known, subset, `${field}.subset`, surroundings, report) : undefined
   if (number === undefined || (subset && !ofSubset)) return undefined
   const isElsewhere = service.namespace !== namespace
-  if (
-    isElsewhere &&
-    !mesh &&
-    settings.referenceGrants === 'given' &&
-    !isGranted(service, 'HTTPRoute', namespace, cluster)
-  )
-    report('VS-DESTINATION-GRANT', `${field}.host`, { service: keyOf(service), from: `HTTPRoute of ${namespace}` })
+  if (isElsewhere && !mesh && settings.referenceGrants === 'given' && !isGranted(service, from, namespace, cluster))
+    report('VS-DESTINATION-GRANT', `${field}.host`, { service: keyOf(service), from: `${from} of ${namespace}` })
   return {
     kind: 'Service',
     name: ofSubset?.metadata.name ?? service.name,

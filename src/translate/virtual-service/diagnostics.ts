@@ -1,8 +1,9 @@
 // Every finding about a VirtualService. A code is API: once published never renamed, once retired never reused.
 // `{name}` in a message is filled in where the code is reported.
 import type { CatalogueEntry } from '../diagnostics.ts'
-import { destinationDiagnostics } from './destination-diagnostics.ts'
 import { actionDiagnostics } from './diagnostics-actions.ts'
+import { connectionDiagnostics } from './diagnostics-connections.ts'
+import { destinationDiagnostics } from './diagnostics-destinations.ts'
 
 export const virtualServiceDiagnostics = {
   'VS-FIELD-UNKNOWN': {
@@ -74,16 +75,6 @@ export const virtualServiceDiagnostics = {
     message:
       'the gateway in {namespace} does not see it and a route would be seen, so nothing is changed; export it there, or drop the gateway',
   },
-  'VS-TLS-ROUTE': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'tls routes are not translated yet and would stop with the old gateway; write a TLSRoute',
-  },
-  'VS-TCP-ROUTE': {
-    severity: 'denial',
-    since: '0.1.0',
-    message: 'tcp routes are not translated yet and would stop with the old gateway; write a TCPRoute',
-  },
   'VS-MATCH-STAT-PREFIX': {
     severity: 'note',
     since: '0.1.0',
@@ -152,13 +143,13 @@ export const virtualServiceDiagnostics = {
   'VS-MATCH-LIMIT': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'HTTPRoute takes at most {limit}, the API server would refuse it; split the VirtualService',
+    message: 'a route takes at most {limit}, the API server would refuse it; split the VirtualService',
   },
   'VS-ORDER-DEAD': {
     severity: 'note',
     since: '0.1.0',
     message:
-      'is never reached, {earlier} answers first, and is left out of the HTTPRoute, where it would come alive; remove it',
+      'is never reached, {earlier} answers first, and is left out of the route, where it would come alive; remove it',
   },
   'VS-ORDER-INVERTED': {
     severity: 'denial',
@@ -188,6 +179,7 @@ export const virtualServiceDiagnostics = {
     since: '0.1.0',
     message: 'weights must be whole numbers from 0 to 1000000 with a sum above 0, else requests get 500; correct them',
   },
+  ...connectionDiagnostics,
   ...destinationDiagnostics,
   'VS-REWRITE-REGEX': {
     severity: 'denial',
@@ -340,7 +332,7 @@ export const virtualServiceDiagnostics = {
   'VS-COMPANION-KEPT': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'HTTPRoute {route} is kept beside it and routes in its place',
+    message: '{route} is kept beside it and routes in its place',
   },
   'VS-COMPANION-SERVICE': {
     severity: 'warning',
@@ -362,7 +354,7 @@ export const virtualServiceDiagnostics = {
     severity: 'warning',
     untranslated: true,
     since: '0.1.0',
-    message: 'HTTPRoute {route} is there already and not ours, so nothing is changed; rename one of the two',
+    message: '{route} is there already and not ours, so nothing is changed; rename one of the two',
   },
   'VS-PARKING-REVISION': {
     severity: 'warning',

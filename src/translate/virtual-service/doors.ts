@@ -18,6 +18,8 @@ export interface Door {
   /** Undefined while the Istio Gateway is not there; then nothing is known of its ports. */
   port?: number
   speaks?: Speaks
+  /** It ends TLS before it passes bytes on. */
+  endsTls: boolean
   /** All that it does is to send clients to HTTPS: it never reads a VirtualService. */
   isRedirecting: boolean
   /** The hosts that it admits for VirtualServices of this namespace. */
@@ -48,8 +50,9 @@ export function doorsOf(
     const listeners = listenersOf(mapping, cluster)
     const servers = byKey(cluster.istioGateways, istioGateway)?.spec?.servers
     const door = { istioGateway, field, mapping, ...(listeners ? { all: listeners } : {}) }
-    if (!servers) return [{ ...door, isRedirecting: false, hosts: ['*'], ...(listeners ? { listeners } : {}) }]
-    return servers.map(server => doorOf(server, door, namespace, listeners))
+    if (!servers)
+      return [{ ...door, endsTls: false, isRedirecting: false, hosts: ['*'], ...(listeners ? { listeners } : {}) }]
+    return servers.filter(readsRoutes).map(server => doorOf(server, door, namespace, listeners))
   })
 }
 
@@ -71,6 +74,7 @@ function doorOf(
     ...door,
     ...(port === undefined ? {} : { port }),
     speaks,
+    endsTls: speaks === 'tcp' && tls !== undefined,
     isRedirecting: tls?.httpsRedirect === true,
     hosts: serverHosts(server, namespace, door.istioGateway),
     ...(own ? { listeners: own } : {}),
@@ -109,14 +113,22 @@ export function listenerSpeaks({ protocol, tls }: gateway.Listener): Speaks {
   return protocol === 'TCP' ? 'tcp' : 'http'
 }
 
-/** A server without a protocol counts as HTTP. One that ends TLS before another protocol hands on bytes. */
+/** AUTO_PASSTHROUGH leads to clusters by their names and asks no VirtualService (`builtAutoPassthroughFilterChains`). */
+function readsRoutes({ tls }: istio.Server): boolean {
+  return tls?.mode !== 'AUTO_PASSTHROUGH'
+}
+
+const httpProtocols = ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTP_PROXY']
+
+/**
+ * A server without a protocol counts as HTTP. One that ends TLS before another protocol hands on bytes. PASSTHROUGH is the
+ * mode when none is set: it is the zero of the enumeration (istio.io/api networking/v1alpha3 gateway.proto).
+ */
 function speaksOf({ port: { protocol = 'HTTP' } = {}, tls }: istio.Server): Speaks {
   const name = protocol.toUpperCase()
-  if (tls?.mode === 'PASSTHROUGH' || tls?.mode === 'AUTO_PASSTHROUGH') return 'tls'
-  if (name === 'HTTPS') return 'https'
-  if (['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTP_PROXY'].includes(name))
-    return tls && !tls.httpsRedirect ? 'https' : 'http'
-  return 'tcp'
+  if (httpProtocols.includes(name)) return tls && !tls.httpsRedirect ? 'https' : 'http'
+  if (tls && (tls.mode ?? 'PASSTHROUGH') === 'PASSTHROUGH') return 'tls'
+  return name === 'HTTPS' ? 'https' : 'tcp'
 }
 
 /**

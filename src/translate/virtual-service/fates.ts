@@ -145,11 +145,49 @@ export const httpFates = table<istio.HTTPRoute>({
   headers: ['translated', headers],
 })
 
+const route = listOf(
+  table<istio.RouteDestination>({ destination: ['translated', destination], weight: ['translated', 'integer'] }),
+)
+
+export const tlsFates = table<istio.TLSRoute>({
+  match: [
+    'translated',
+    listOf(
+      table<NonNullable<istio.TLSRoute['match']>[number]>({
+        sniHosts: ['translated', listOf('string')],
+        port: ['translated', 'integer'],
+        gateways: ['translated', listOf('string')],
+        destinationSubnets: ['VS-MATCH-SUBNET', listOf('string')],
+        sourceLabels: ['VS-MATCH-SOURCE', mapOf('string')],
+        sourceNamespace: ['VS-MATCH-SOURCE', 'string'],
+      }),
+    ),
+  ],
+  route: ['translated', route],
+})
+
+export const tcpFates = table<istio.TCPRoute>({
+  match: [
+    'translated',
+    listOf(
+      table<NonNullable<istio.TCPRoute['match']>[number]>({
+        port: ['translated', 'integer'],
+        gateways: ['translated', listOf('string')],
+        destinationSubnets: ['VS-MATCH-SUBNET', listOf('string')],
+        sourceSubnet: ['VS-MATCH-SOURCE', 'string'],
+        sourceLabels: ['VS-MATCH-SOURCE', mapOf('string')],
+        sourceNamespace: ['VS-MATCH-SOURCE', 'string'],
+      }),
+    ),
+  ],
+  route: ['translated', route],
+})
+
 export const virtualServiceFates = table<istio.VirtualServiceSpec>({
   hosts: ['translated', listOf('string')],
   gateways: ['translated', listOf('string')],
   exportTo: ['translated', listOf('string')],
   http: ['translated', listOf(httpFates)],
-  tls: ['VS-TLS-ROUTE', 'any'],
-  tcp: ['VS-TCP-ROUTE', 'any'],
+  tls: ['translated', listOf(tlsFates)],
+  tcp: ['translated', listOf(tcpFates)],
 })

@@ -49,7 +49,7 @@ export function fullName(host: string, namespace: string, clusterDomain: string)
 }
 
 /** The names that match both patterns: the narrower one, or none. */
-function intersection(a: string, b: string): string[] {
+export function intersection(a: string, b: string): string[] {
   if (isCovered(b, a)) return [b]
   return isCovered(a, b) ? [a] : []
 }

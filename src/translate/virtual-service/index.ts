@@ -1,6 +1,6 @@
-// VirtualService -> HTTPRoute beside it, and the VirtualService parked (docs/mapping.md has a row per field).
+// VirtualService -> the routes beside it, and the VirtualService parked (docs/mapping.md has a row per field).
 // Either the whole VirtualService is translated or nothing of it: a route that lacks a rule answers for another.
-import type { KubernetesObject, ObjectMeta } from '../../apis/core.ts'
+import type { KubernetesObject } from '../../apis/core.ts'
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { isCompanion } from '../companion.ts'
@@ -8,17 +8,21 @@ import { inspect } from '../fate.ts'
 import { restoreOriginal } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
-import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
+import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
+import type { Surroundings } from './backends.ts'
 import { type HTTPEntry, httpEntries, isDelegate } from './delegates.ts'
-import { doorsOf } from './doors.ts'
+import { type Door, doorsOf } from './doors.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
 import { referenceGrants } from './grants.ts'
+import { grpcRoute } from './grpc.ts'
 import { isForMesh, meshScopes } from './mesh.ts'
-import { park } from './parking.ts'
+import { observedRoute, park, type Route } from './parking.ts'
 import { httpRoutes } from './routes.ts'
 import { gatewayScopes, isSeen, matchesOf } from './scopes.ts'
 import { subsetServices } from './subsets.ts'
+import { tcpRoutes } from './tcp.ts'
+import { tlsRoutes } from './tls.ts'
 import { gatewayUnits, meshUnits, reportDead } from './units.ts'
 
 export function translateVirtualService(
@@ -38,36 +42,52 @@ export function translateVirtualService(
     report('VS-HOSTS-DELEGATE', 'spec.hosts')
     return leave(original, report)
   }
-  if (!isTranslatable(original, report)) return leave(original, report)
+  if (!inspect(original.spec, virtualServiceFates, 'spec', shapeCodes, report)) return leave(original, report)
 
-  const entries = httpEntries(original, cluster, settings, report)
-  const routes = routesOf(original, entries, cluster, settings, report)
-  for (const route of routes) checkPlace(route, cluster, report)
   const surroundings = { namespace: namespaceOf(original), cluster, settings }
-  const services = routes.length > 0 ? subsetServices(entries, surroundings, report) : []
+  const entries = httpEntries(original, cluster, settings, report)
+  const doors = doorsOf(original, surroundings.namespace, cluster, settings, report)
+  checkDoors(original, doors, report)
+  const routes = [
+    ...routesForHTTP(original, entries, doors, surroundings, report).map(route => grpcRoute(route, surroundings)),
+    ...tlsRoutes(original, doors, surroundings, report),
+    ...tcpRoutes(original, doors, surroundings, report),
+  ]
+  for (const route of routes) checkPlace(route, cluster, report)
+  const services = routes.length > 0 ? subsetServices(routed(original, entries), surroundings, report) : []
   const grants = settings.referenceGrants === 'create' ? referenceGrants(original, routes, cluster, report) : []
   if (report.untranslatable) return leave(original, report)
-  for (const { metadata } of routes) report('VS-COMPANION-KEPT', 'spec', { route: keyOf(metadata) })
-  for (const { metadata } of services) report('VS-COMPANION-SERVICE', 'spec', { service: keyOf(metadata) })
-  for (const { metadata } of grants) report('VS-COMPANION-GRANT', 'spec', { grant: keyOf(metadata) })
+  for (const route of routes) report('VS-COMPANION-KEPT', 'spec', { route: shown(route) })
+  for (const service of services) report('VS-COMPANION-SERVICE', 'spec', { service: keyOf(service) })
+  for (const grant of grants) report('VS-COMPANION-GRANT', 'spec', { grant: keyOf(grant) })
   const companions = [...services, ...grants, ...routes]
   return conclude(original, park(original, routes, cluster, settings, report), companions, report)
 }
 
-function routesOf(
-  virtualService: istio.VirtualService,
-  entries: HTTPEntry[],
-  cluster: ClusterSnapshot,
-  settings: Settings,
-  report: Report,
-): gateway.HTTPRoute[] {
-  const namespace = namespaceOf(virtualService)
-  const doors = doorsOf(virtualService, namespace, cluster, settings, report)
+/** All that has destinations, tls and tcp too. */
+function routed({ spec: { tls = [], tcp = [] }, metadata }: istio.VirtualService, entries: HTTPEntry[]): HTTPEntry[] {
+  const { namespace = 'default' } = metadata
+  return [...entries, ...[...tls, ...tcp].map(({ route = [] }) => ({ http: { route }, field: 'spec', namespace }))]
+}
+
+function checkDoors(virtualService: istio.VirtualService, doors: Door[], report: Report): void {
   for (const door of doors) {
     if (door.isRedirecting) report('VS-GATEWAYS-REDIRECT', door.field, { gateway: door.istioGateway })
     if (!isSeen(virtualService, door))
       report('VS-EXPORT-TO', 'spec.exportTo', { namespace: door.mapping.pods.namespace })
   }
+}
+
+/** Entries -> scopes (where they hold) -> units (in which order, for which hosts) -> HTTPRoutes. */
+function routesForHTTP(
+  virtualService: istio.VirtualService,
+  entries: HTTPEntry[],
+  doors: Door[],
+  surroundings: Surroundings,
+  report: Report,
+): gateway.HTTPRoute[] {
+  if (entries.length === 0) return []
+  const { namespace, cluster, settings } = surroundings
   const scopes = gatewayScopes(entries, doors, namespace, cluster, report)
   const inMesh = isForMesh(virtualService) ? meshScopes(virtualService, entries, cluster, settings, report) : []
   const reached = new Set([...scopes, ...inMesh].flatMap(({ matches }) => matches.map(({ field }) => field)))
@@ -80,12 +100,7 @@ function routesOf(
     ...meshUnits(virtualService, inMesh, settings, report),
   ]
   reportDead(units, report)
-  return httpRoutes(virtualService, units, { namespace, cluster, settings }, report)
-}
-
-function isTranslatable({ spec }: istio.VirtualService, report: Report): boolean {
-  if (!inspect(spec, virtualServiceFates, 'spec', shapeCodes, report)) return false
-  return true
+  return httpRoutes(virtualService, units, surroundings, report)
 }
 
 /** Knative's own routes, and KServe's in Serverless mode (research/kubeflow.md e). */
@@ -101,12 +116,16 @@ function isKnative({ metadata, spec }: istio.VirtualService): boolean {
   )
 }
 
-/** Reports an HTTPRoute of the same name that is not ours: it is never taken over. */
-function checkPlace({ metadata }: KubernetesObject, cluster: ClusterSnapshot, report: Report): void {
-  const there = byKey(cluster.httpRoutes, keyOf(metadata))
-  if (there && !isCompanion(there)) report('VS-COMPANION-FOREIGN', 'metadata.name', { route: keyOf(metadata) })
+/** Reports a route of the same kind and name that is not ours: it is never taken over. */
+function checkPlace(route: Route, cluster: ClusterSnapshot, report: Report): void {
+  const there = observedRoute(route, cluster)
+  if (there && !isCompanion(there)) report('VS-COMPANION-FOREIGN', 'metadata.name', { route: shown(route) })
 }
 
-function keyOf({ namespace = 'default', name = '' }: ObjectMeta): string {
+function shown(route: Route): string {
+  return `${route.kind} ${keyOf(route)}`
+}
+
+function keyOf({ metadata: { namespace = 'default', name = '' } }: KubernetesObject): string {
   return `${namespace}/${name}`
 }

@@ -8,7 +8,7 @@ import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { byAuthority } from './authority.ts'
 import { httpEntries } from './delegates.ts'
 import { doorsOf } from './doors.ts'
-import { hostnamesFor } from './hosts.ts'
+import { hostnamesFor, isCovered } from './hosts.ts'
 import { everything, type PlannedMatch } from './match.ts'
 import { isCatchAll, matchesThen, meeting, stemOf } from './meeting.ts'
 import { differences, type Entry, isLastToday, samplePaths } from './order.ts'
@@ -170,17 +170,26 @@ function keyOf(object: istio.VirtualService | gateway.HTTPRoute): string {
 
 // HTTPRoutes of somebody else --------------------------------------------------------------------------------------
 
-/** Reports HTTPRoutes on the same Gateway and host that match some of the same requests: the more specific rule answers. */
+/**
+ * Reports HTTPRoutes on the same Gateway that match some of the same requests: of one host the more specific rule answers,
+ * and of two hosts the more specific one, with all its rules.
+ */
 export function checkForeignRoutes(unit: Unit, cluster: ClusterSnapshot, report: Report): void {
-  const keys = new Set(unit.parents.map(({ parentRef: { namespace, name } }) => `route ${namespace}/${name}`))
-  const places = [...keys].flatMap(key => (unit.hostnames ?? ['*']).map(host => ({ door: key, host })))
+  const doors = new Set(unit.parents.map(({ parentRef: { namespace, name } }) => `route ${namespace}/${name}`))
+  const own = unit.hostnames ?? ['*']
   for (const entry of unit.entries) {
+    const stem = stemOf(entry.match.path)
     const meetings = new Map<string, string>()
-    for (const place of places) {
-      const stem = stemOf(entry.match.path)
-      for (const route of cluster.routing.near({ ...place, stem }, { below: true })) {
-        const sample = route.kind === 'HTTPRoute' ? meetingSample(entry, route) : undefined
-        if (sample) meetings.set(keyOf(route), sample)
+    for (const door of doors) {
+      for (const host of cluster.routing.hosts(door)) {
+        const isNarrower = !own.includes(host) && own.some(pattern => isCovered(host, pattern))
+        if (!isNarrower && !own.includes(host)) continue
+        const place = { door, host, stem: isNarrower ? '' : stem }
+        for (const route of cluster.routing.near(place, { below: true })) {
+          const sample =
+            route.kind !== 'HTTPRoute' ? undefined : isNarrower ? `host ${host}` : meetingSample(entry, route)
+          if (sample) meetings.set(keyOf(route), sample)
+        }
       }
     }
     // One is enough to make people look.
