@@ -16,7 +16,7 @@ interface Node<T> {
 }
 
 export class RoutingIndex<T> {
-  readonly #tries = new Map<string, Node<T>>()
+  readonly #tries = new Map<string, Map<string, Node<T>>>()
   readonly #places = new Map<string, { item: T; places: RoutingPlace[] }>()
 
   /** Files an item under its places, and takes what was filed under the same key before out of the index. */
@@ -24,8 +24,10 @@ export class RoutingIndex<T> {
     this.remove(key)
     this.#places.set(key, { item, places })
     for (const { door, host, stem } of places) {
-      const trie = this.#tries.get(`${door} ${host}`) ?? newNode<T>()
-      this.#tries.set(`${door} ${host}`, trie)
+      const hosts = this.#tries.get(door) ?? new Map<string, Node<T>>()
+      this.#tries.set(door, hosts)
+      const trie = hosts.get(host) ?? newNode<T>()
+      hosts.set(host, trie)
       insert(trie, stem, item)
     }
   }
@@ -34,10 +36,17 @@ export class RoutingIndex<T> {
     const { item, places } = this.#places.get(key) ?? { places: [] }
     this.#places.delete(key)
     for (const { door, host, stem } of places) {
-      const trie = this.#tries.get(`${door} ${host}`)
+      const hosts = this.#tries.get(door)
+      const trie = hosts?.get(host)
       if (trie && item !== undefined) erase(trie, stem, item)
-      if (trie && isEmpty(trie)) this.#tries.delete(`${door} ${host}`)
+      if (trie && isEmpty(trie)) hosts?.delete(host)
+      if (hosts?.size === 0) this.#tries.delete(door)
     }
+  }
+
+  /** The hosts for which somebody routes at a door. */
+  hosts(door: string): Iterable<string> {
+    return this.#tries.get(door)?.keys() ?? []
   }
 
   /**
@@ -45,7 +54,7 @@ export class RoutingIndex<T> {
    * Without `below` it costs what the path is long, however many items there are.
    */
   *near({ door, host, stem }: RoutingPlace, { below }: { below: boolean }): Generator<T> {
-    let node = this.#tries.get(`${door} ${host}`)
+    let node = this.#tries.get(door)?.get(host)
     let rest = stem
     while (node) {
       if (rest === '') return yield* below ? itemsBelow(node) : node.items

@@ -1,7 +1,8 @@
 // Envoy's router, as far as Istio's route tables use it: which route a request takes and what it does.
 // Source: envoyproxy/envoy source/common/router/config_impl.cc; research/virtualservice.md 1.3 and 2.1.
+import { isDeepStrictEqual } from 'node:util'
 import { RE2JS } from 're2js'
-import type { Answer, Destination, HeaderOperations, Ingress, Request } from './answer.ts'
+import type { Answer, Destination, Filtered, HeaderEffects, Ingress, Mirror, Request, Retries } from './answer.ts'
 
 export interface VirtualHost {
   domain: string
@@ -16,10 +17,13 @@ export interface Route {
 
 /** The object that a route was made from, and the entry of its `spec.http` or `spec.rules`. */
 export interface Origin {
-  /** `namespace/name` */
+  /** `namespace/name`; empty for what istiod writes by itself. */
   object: string
   entry: number
-  match: number
+  /** Of an entry that came from a delegate, its index there. */
+  leaf?: number
+  /** Undefined when the match was put together from those of two objects. */
+  match: number | undefined
 }
 
 export interface RouteMatch {
@@ -39,28 +43,29 @@ export interface Matcher {
   invert: boolean
 }
 
-export type Action =
-  | { kind: 'response'; status: number; response: HeaderOperations }
-  | {
-      kind: 'redirect'
-      code: number
-      scheme?: string
-      host?: string
-      port?: number
-      path?: PathRewrite
-      response: HeaderOperations
-    }
-  | {
-      kind: 'route'
-      /** `host` is set when the cluster rewrites it; the route's own rewrite wins over it. */
-      destinations: (Omit<Destination, 'host'> & { host?: string })[]
-      host?: string
-      path?: PathRewrite
-      timeoutMs: number
-      request: HeaderOperations
-      response: HeaderOperations
-      other: string
-    }
+export type Action = Filtered &
+  (
+    | { kind: 'response'; status: number; body: string; response: HeaderEffects }
+    | {
+        kind: 'redirect'
+        code: number
+        scheme?: string
+        host?: string
+        port?: number
+        path?: PathRewrite
+        response: HeaderEffects
+      }
+    | {
+        kind: 'route'
+        /** `host` is set when the cluster rewrites it; the route's own rewrite wins over it. */
+        destinations: (Omit<Destination, 'host'> & { host?: string })[]
+        host?: string
+        path?: PathRewrite
+        timeoutMs: number
+        retries: Retries
+        mirrors: Mirror[]
+      }
+  )
 
 /** `prefix` replaces what the path matcher matched; `regex` substitutes with `\1`; `full` replaces all of the path. */
 export type PathRewrite =
@@ -69,25 +74,36 @@ export type PathRewrite =
 
 /** The route that a request takes: of the most specific virtual host, and of no other, the first that matches. */
 export function routeFor(virtualHosts: VirtualHost[], request: Request, { scheme }: Ingress): Route | undefined {
-  const headers = { ...request.headers, ':method': request.method, ':authority': request.host, ':scheme': scheme }
   return virtualHostFor(virtualHosts, request.host)?.routes.find(
     ({ match }) =>
       matchedText(match, request.path) !== undefined &&
-      match.headers.every(matcher => matches(matcher, headers)) &&
-      match.queryParams.every(matcher => matches(matcher, request.queryParams)),
+      match.headers.every(matcher => matches(matcher, headerOf(matcher.name, request, scheme))) &&
+      match.queryParams.every(matcher => matches(matcher, request.queryParams[matcher.name])),
   )
 }
 
-/** An exact domain, else the longest wildcard, else `*`. A virtual host without a fitting route answers 404. */
-export function virtualHostFor(virtualHosts: VirtualHost[], host: string): VirtualHost | undefined {
-  const serving = virtualHosts.filter(
-    ({ domain }) => domain === '*' || domain === host || (domain.startsWith('*') && host.endsWith(domain.slice(1))),
-  )
-  const specificity = ({ domain }: VirtualHost) => (domain.startsWith('*') ? domain.length : Number.POSITIVE_INFINITY)
-  return serving.reduce<VirtualHost | undefined>(
-    (best, candidate) => (best && specificity(best) >= specificity(candidate) ? best : candidate),
-    undefined,
-  )
+/** Envoy's header map knows Host as another name of :authority. */
+function headerOf(name: string, { headers, method, host, path }: Request, scheme: string): string | undefined {
+  if (name === ':method') return method
+  if (name === ':authority' || name === 'host') return host
+  if (name === ':scheme') return scheme
+  return name === ':path' ? path : headers[name]
+}
+
+/**
+ * An exact domain, else the longest wildcard, else `*`; the port that a client writes does not count (Istio's
+ * `ignore_port_in_host_matching`). A virtual host without a fitting route answers 404.
+ */
+export function virtualHostFor(virtualHosts: VirtualHost[], authority: string): VirtualHost | undefined {
+  const host = withoutPort(authority)
+  let best: VirtualHost | undefined
+  for (const candidate of virtualHosts) {
+    const { domain } = candidate
+    if (domain === host) return candidate
+    const serves = domain.startsWith('*') && host.endsWith(domain.slice(1))
+    if (serves && domain.length > (best?.domain.length ?? 0)) best = candidate
+  }
+  return best
 }
 
 /** What a request gets from a route; 404 without one. */
@@ -96,17 +112,77 @@ export function answerOf(route: Route | undefined, request: Request, { scheme }:
   const { action } = route
   if (action.kind === 'response') return action
   const path = action.path ? rewrittenPath(route.match, action.path, request.path) : request.path
+  const { cors, fault } = action
   if (action.kind === 'redirect') {
-    const { code, response, port } = action
-    const location = { scheme: action.scheme ?? scheme, host: action.host ?? request.host, ...(port && { port }), path }
-    return { kind: 'redirect', code, location, response }
+    const location = { scheme: action.scheme ?? scheme, host: redirectHost(action, request.host, scheme), path }
+    return { kind: 'redirect', code: action.code, location, response: action.response, cors, fault }
   }
-  const { timeoutMs, response, other } = action
+  const { timeoutMs, mirrors } = action
+  // Envoy's router drops a time for each try that is not below the time for all of them (`FilterUtility::finalTimeout`).
+  const isShorter = timeoutMs === 0 || (action.retries?.perTryTimeoutMs ?? 0) < timeoutMs
+  const retries = action.retries && !isShorter ? { ...action.retries, perTryTimeoutMs: 0 } : action.retries
   const destinations = action.destinations.map(destination => ({
     ...destination,
     host: action.host ?? destination.host ?? request.host,
   }))
-  return { kind: 'route', destinations, path, timeoutMs, request: action.request, response, other }
+  return { kind: 'route', destinations, path, timeoutMs, retries, mirrors, cors, fault }
+}
+
+/**
+ * Whether two routes answer a request alike. What does not depend on the request is compared once for each two actions,
+ * since every request asks again.
+ */
+export function answerAlike(a: Route | undefined, b: Route | undefined, request: Request, ingress: Ingress): boolean {
+  if (!a || !b) return a === b
+  if (!areAlike(a.action, b.action)) return false
+  return varyingPart(answerOf(a, request, ingress)) === varyingPart(answerOf(b, request, ingress))
+}
+
+const alike = new WeakMap<Action, WeakMap<Action, boolean>>()
+
+function areAlike(a: Action, b: Action): boolean {
+  const known = alike.get(a)?.get(b)
+  if (known !== undefined) return known
+  const is = isDeepStrictEqual(constantPart(a), constantPart(b))
+  alike.set(a, (alike.get(a) ?? new WeakMap()).set(b, is))
+  return is
+}
+
+function constantPart(action: Action): unknown {
+  if (action.kind === 'response') return action
+  if (action.kind === 'redirect') {
+    const { kind, code, response, cors, fault } = action
+    return { kind, code, response, cors, fault }
+  }
+  const { host: _, path: __, destinations, ...constant } = action
+  return { ...constant, destinations: destinations.map(({ host: _, ...destination }) => destination) }
+}
+
+function varyingPart(answer: Answer): string {
+  if (answer.kind === 'route') return [answer.path, ...answer.destinations.map(({ host }) => host)].join('\n')
+  return answer.kind === 'redirect' ? Object.values(answer.location).join('\n') : ''
+}
+
+/**
+ * `processRequestHost`: the port that the client wrote stays, unless the redirect names one, or goes to another scheme
+ * and the port was the old scheme's own.
+ */
+function redirectHost(
+  { host, port, scheme }: { host?: string; port?: number; scheme?: string },
+  authority: string,
+  requestScheme: Ingress['scheme'],
+): string {
+  if (host) return port ? `${host}:${port}` : host
+  if (port) return `${withoutPort(authority)}:${port}`
+  const leavesScheme = scheme !== undefined && scheme !== requestScheme
+  return leavesScheme && authority.endsWith(requestScheme === 'https' ? ':443' : ':80')
+    ? withoutPort(authority)
+    : authority
+}
+
+export function withoutPort(authority: string): string {
+  const colon = authority.indexOf(':')
+  return colon === -1 ? authority : authority.slice(0, colon)
 }
 
 /** The part of the path that the matcher matched: the prefix as text, or all of the path; undefined without a match. */
@@ -130,13 +206,13 @@ function rewrittenPath(match: RouteMatch, rewrite: PathRewrite, path: string): s
   return rewrite.value + path.slice(matchedText(match, path)?.length ?? 0)
 }
 
-function matches({ name, type, value, invert }: Matcher, values: Record<string, string>): boolean {
+function matches({ type, value, invert }: Matcher, sent: string | undefined): boolean {
   // An inverted matcher treats a missing header as empty (TranslateRouteMatch), except when it asks for presence.
-  const given = values[name] ?? (invert && type !== 'presence' ? '' : undefined)
+  const given = sent ?? (invert && type !== 'presence' ? '' : undefined)
   return (given !== undefined && valueMatches(type, value, given)) !== invert
 }
 
-function valueMatches(type: Matcher['type'], value: string, given: string): boolean {
+export function valueMatches(type: Matcher['type'], value: string, given: string): boolean {
   if (type === 'presence') return true
   if (type === 'exact') return given === value
   return type === 'prefix' ? given.startsWith(value) : fullMatch(value, given)
@@ -148,6 +224,7 @@ function fullMatch(pattern: string, text: string): boolean {
 
 const patterns = new Map<string, RE2JS>()
 
+/** Each regex is compiled once: there are few, and they are asked millions of times. */
 function compiled(pattern: string): RE2JS {
   const known = patterns.get(pattern)
   if (known) return known

@@ -1,15 +1,13 @@
 // Checks the checker: one configuration whose translation is right, and every way to spoil it that should be noticed.
-// A corruption that goes unnoticed would mean that the property in equivalence.test.ts proves nothing about it.
+// A corruption that goes unnoticed would mean that the property in equivalence.ts proves nothing about it.
 import t from 'tap'
 import type * as gateway from '../../src/apis/gateway.ts'
 import type * as istio from '../../src/apis/istio.ts'
 import { differences, httpRoutesOf } from './comparison.ts'
 import { type Configuration, keyOf, translateAll } from './configuration.ts'
-import { requestsFor } from './requests.ts'
 
 const configuration: Configuration = {
   granted: true,
-  serverHost: '*',
   virtualServices: [
     {
       apiVersion: 'networking.istio.io/v1',
@@ -101,39 +99,17 @@ const corruptions: Record<string, (rules: Rules, route: gateway.HTTPRoute) => vo
   'another listener': (_, { spec }) => Object.assign(spec.parentRefs?.[0] ?? {}, { sectionName: 'https' }),
 }
 
-t.equal(
-  differenceAfter(() => {}),
-  undefined,
+t.notOk(
+  isNoticed(() => {}),
   'the translation itself is right',
 )
 
 for (const [name, corrupt] of Object.entries(corruptions)) {
-  t.equal(differenceAfter(corrupt), 'rerouted', name)
+  t.ok(isNoticed(corrupt), name)
 }
 
-t.test('what a refused VirtualService answered is noticed when another takes it over', async t => {
-  const older: istio.VirtualService = {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'VirtualService',
-    metadata: { namespace: 'b', name: 'x', creationTimestamp: '2023-01-01T00:00:00Z' },
-    spec: {
-      hosts: ['app.example.com'],
-      gateways: ['istio-system/public'],
-      http: [{ match: [{ uri: { prefix: '/a/' } }], retries: { attempts: 3 }, ...to('one') }],
-    },
-  }
-  const both = { ...configuration, virtualServices: [...configuration.virtualServices, older] }
-  // Translated as if it were alone.
-  const translations = new Map([
-    ...translateAll(configuration),
-    ...translateAll({ ...configuration, virtualServices: [older] }),
-  ])
-  const [difference] = differences(both, translations, requestsFor(both, Number.POSITIVE_INFINITY))
-  t.match(difference, { kind: 'taken over', servedBy: /^b\/x/, answeredBy: /^a\/x/ })
-})
-
-/** The kind of the first difference, when the HTTPRoute of the translation is corrupted. */
-function differenceAfter(corrupt: (rules: Rules, route: gateway.HTTPRoute) => void): string | undefined {
+/** Whether there is a difference, when the HTTPRoute of the translation is corrupted. */
+function isNoticed(corrupt: (rules: Rules, route: gateway.HTTPRoute) => void): boolean {
   const translations = structuredClone(translateAll(configuration))
   const [route] = [...translations.values()].flatMap(httpRoutesOf)
   if (!route) throw new Error(`${configuration.virtualServices.map(keyOf)} must be translated`)
@@ -146,8 +122,8 @@ function differenceAfter(corrupt: (rules: Rules, route: gateway.HTTPRoute) => vo
   }
   const rules = { a: ruleFor('/a', 'x-a'), a2: ruleFor('/a', 'x-b'), q: ruleFor('/q'), post: ruleFor('/post') }
   corrupt({ ...rules, b: ruleFor('/b'), old: ruleFor('/old') }, route)
-  const [difference] = differences(configuration, translations, requestsFor(configuration, Number.POSITIVE_INFINITY))
-  return difference?.kind
+  const [difference] = differences(configuration, translations, Number.POSITIVE_INFINITY)
+  return difference !== undefined
 }
 
 function exact(value: string): gateway.HTTPRouteMatch {

@@ -1,7 +1,7 @@
 // A configuration and what went wrong with it, as a person wants to read it.
 import { stringify } from 'yaml'
 import type { Translation } from '../../src/translate/translation.ts'
-import { type Difference, httpRoutesOf } from './comparison.ts'
+import type { Difference } from './comparison.ts'
 import type { Configuration } from './configuration.ts'
 
 export function explain(
@@ -16,15 +16,19 @@ export function explain(
     )
     return [`${key} is ${companions.length > 0 ? 'translated' : 'refused'}`, ...said].join('\n  ')
   })
-  const routes = [...translations.values()].flatMap(httpRoutesOf).map(({ metadata, spec }) => {
-    const { hostnames, rules } = spec
-    return yaml({ httpRoute: `${metadata.namespace}/${metadata.name}`, hostnames, rules })
-  })
+  const kept = [...translations.values()].flatMap(({ companions }) =>
+    companions.map(({ kind, metadata, ...companion }) =>
+      yaml({
+        [kind]: `${metadata.namespace}/${metadata.name}`,
+        spec: 'spec' in companion ? companion.spec : undefined,
+      }),
+    ),
+  )
   return [
     yaml(surroundings),
     ...virtualServices.map(({ metadata, spec }) => yaml({ metadata, spec })),
     `${diagnostics.join('\n')}\n`,
-    ...routes,
+    ...kept,
     ...(difference ? [yaml(withoutEmpty(difference))] : []),
   ].join('---\n')
 }

@@ -1,21 +1,31 @@
-// What a Kubernetes Gateway of Istio's answers from HTTPRoutes (research/virtualservice.md 2.2, 1.3, 4, 10). As istiod
-// does it: every match becomes an entry of a VirtualService, sorted by specificity, and that becomes Envoy routes.
+// What a Kubernetes Gateway of Istio's, and a waypoint, answer from HTTPRoutes (research/virtualservice.md 2.2, 3). As
+// istiod does it: every match becomes an entry of a VirtualService, sorted by specificity, and that becomes Envoy routes.
 // Source: istio/istio pilot/pkg/config/kube/gateway/conversion.go and route_collections.go, the functions named below.
 import type * as core from '../../src/apis/core.ts'
 import type * as gateway from '../../src/apis/gateway.ts'
 import type * as istio from '../../src/apis/istio.ts'
 import type { Answer, Ingress, Request } from './answer.ts'
+import type { Registry } from './clusters.ts'
 import { answerOf, type Route, routeFor, type VirtualHost } from './envoy.ts'
-import { type RouteContext, routeAction, routeMatch, withoutLastSlash } from './istio-routes.ts'
-import { compareTexts, virtualHostsOf } from './virtual-hosts.ts'
+import { type ConversionContext, convertMatch, convertRule, isInvalid } from './http-route-conversion.ts'
+import { type RouteContext, routeAction, routeMatch, serviceRoute } from './istio-routes.ts'
+import { compareTexts, intersections, subsumes, upToCatchAll, virtualHostsOf } from './virtual-hosts.ts'
 
-/** A listener of a Kubernetes Gateway that admits the routes of all namespaces. */
+/** One port of a Kubernetes Gateway, with the listeners on it. */
 export interface KubernetesIngress extends Ingress {
   /** `namespace/name` of the Kubernetes Gateway. */
   gateway: string
-  listener: string
-  services: core.Service[]
+  listeners: gateway.Listener[]
+  registry: Registry
   referenceGrants: gateway.ReferenceGrant[]
+  /** The labels of each namespace, which listeners may select by. */
+  namespaceLabels: Record<string, Record<string, string>>
+}
+
+/** A port of a Service, behind the waypoint of its namespace. */
+export interface MeshIngress extends Ingress {
+  service: core.Service
+  registry: Registry
 }
 
 /** One match of one rule, as the entry of a VirtualService that istiod makes of it. */
@@ -37,33 +47,108 @@ export function answerFromHTTPRoutes(
 }
 
 /**
- * `mergeHTTPRoutes`: the routes with the same text as hostname are put together by age, then namespace, then name, and
- * sorted. `*.example.com` of one and `*` of another, cut down by the listener, are not sorted together.
+ * `mergeHTTPRoutes`: the routes with the same text as hostname on the same listener are put together by age, then
+ * namespace, then name, and sorted. `*.example.com` of one and `*` of another, cut down by the listener, are not sorted
+ * together.
  */
 export function virtualHostsOfHTTPRoutes(routes: gateway.HTTPRoute[], ingress: KubernetesIngress): VirtualHost[] {
-  const entriesByHostname = new Map<string, Entry[]>()
-  for (const route of routes.filter(route => isAttached(route, ingress)).sort(compareAge)) {
-    for (const hostname of route.spec.hostnames?.length ? route.spec.hostnames : ['*']) {
-      entriesByHostname.set(hostname, [...(entriesByHostname.get(hostname) ?? []), ...entriesOf(route, ingress)])
+  const merged = new Map<string, { hostname: string; listener: gateway.Listener; entries: Entry[] }>()
+  for (const route of routes.toSorted(compareAge)) {
+    const attached = attachedListeners(route, ingress)
+    if (attached.length === 0) continue
+    const entries = entriesOf(route, ingress.referenceGrants)
+    for (const listener of attached) {
+      for (const hostname of route.spec.hostnames?.length ? route.spec.hostnames : ['*']) {
+        if (!isOwnHostname(hostname, listener, ingress.listeners)) continue
+        const key = `${listener.name}/${hostname}`
+        const known = merged.get(key)
+        merged.set(key, { hostname, listener, entries: [...(known?.entries ?? []), ...entries] })
+      }
     }
   }
   return virtualHostsOf(
-    [...entriesByHostname].map(([hostname, entries]) => ({
+    [...merged.values()].map(({ hostname, listener, entries }) => ({
       hosts: [hostname],
-      routes: entries.sort(compareSpecificity).map(entry => routeOf(entry, ingress)),
+      serverHosts: [hostOf(listener)],
+      routes: routesOf(entries, ingress, ingress.registry),
     })),
-    ingress.hosts,
   )
 }
 
-function isAttached({ spec, metadata }: gateway.HTTPRoute, { gateway, listener, port }: KubernetesIngress): boolean {
-  return (spec.parentRefs ?? []).some(
-    ({ namespace = metadata.namespace, name, ...ref }) =>
-      `${namespace}/${name}` === gateway && (ref.sectionName ?? listener) === listener && (ref.port ?? port) === port,
+/**
+ * A waypoint serves a Service with one virtual host. Of the HTTPRoutes in the Service's namespace those with a port and
+ * those without are merged and sorted apart, and then follow each other by age; no catch-all is moved. Where no route is
+ * written for a port the Service itself answers.
+ * Source: pilot/pkg/networking/core/listener_waypoint.go (buildWaypointInboundHTTPRouteConfig, waypointInboundRoute).
+ */
+export function virtualHostsOfWaypoint(routes: gateway.HTTPRoute[], ingress: MeshIngress): VirtualHost[] {
+  const { metadata } = ingress.service
+  const merged = new Map<string, Entry[]>()
+  for (const route of routes
+    .filter(({ metadata: { namespace } }) => namespace === metadata.namespace)
+    .sort(compareAge)) {
+    const ports = (route.spec.parentRefs ?? [])
+      .filter(({ kind, group = '', namespace = metadata.namespace, name }) => {
+        return kind === 'Service' && group === '' && namespace === metadata.namespace && name === metadata.name
+      })
+      .map(({ port }) => port)
+    for (const port of new Set(ports)) {
+      // `augmentPortMatch`: an entry for another port is not written.
+      if (port !== undefined && port !== ingress.port) continue
+      const key = String(port)
+      merged.set(key, [...(merged.get(key) ?? []), ...entriesOf(route, undefined)])
+    }
+  }
+  const written = [...merged.values()].flatMap(entries => upToCatchAll(routesOf(entries, ingress, ingress.registry)))
+  return [
+    { domain: '*', routes: written.length > 0 ? written : [serviceRoute(ingress.service, ingress, ingress.registry)] },
+  ]
+}
+
+/** A route of any kind that has parents and hostnames. */
+type Attachable = core.KubernetesObject & { spec: { parentRefs?: gateway.ParentReference[]; hostnames?: string[] } }
+
+export function attachedListeners(route: Attachable, ingress: KubernetesIngress): gateway.Listener[] {
+  return ingress.listeners.filter(listener => isAttached(route, listener, ingress))
+}
+
+/** `referenceAllowed`: the Gateway, the listener's name and port, a hostname in common, and the namespace allowed. */
+function isAttached(route: Attachable, listener: gateway.Listener, ingress: KubernetesIngress): boolean {
+  const { namespace: own = 'default' } = route.metadata
+  const referred = (route.spec.parentRefs ?? []).some(
+    ({ kind = 'Gateway', namespace = own, name, sectionName = listener.name, port = ingress.port }) =>
+      kind === 'Gateway' &&
+      `${namespace}/${name}` === ingress.gateway &&
+      sectionName === listener.name &&
+      port === ingress.port,
+  )
+  if (!referred || !admits(listener, own, ingress)) return false
+  const hostnames = route.spec.hostnames?.length ? route.spec.hostnames : ['*']
+  return hostnames.some(hostname => intersections(hostname, [hostOf(listener)]).length > 0)
+}
+
+/** Without `allowedRoutes` a listener takes the routes of its own namespace only. */
+function admits({ allowedRoutes }: gateway.Listener, namespace: string, ingress: KubernetesIngress): boolean {
+  const { from = 'Same', selector } = allowedRoutes?.namespaces ?? {}
+  if (from === 'All') return true
+  if (from === 'Same') return namespace === ingress.gateway.split('/')[0]
+  const labels = ingress.namespaceLabels[namespace] ?? {}
+  return Object.entries(selector?.matchLabels ?? {}).every(([name, value]) => labels[name] === value)
+}
+
+export function hostOf({ hostname }: gateway.Listener): string {
+  return hostname || '*'
+}
+
+/** `hostnameAllowedByIsolation`: a hostname belongs to the listener on the port with the most specific hostname. */
+function isOwnHostname(hostname: string, listener: gateway.Listener, listeners: gateway.Listener[]): boolean {
+  const own = hostOf(listener)
+  return !listeners.some(
+    other => other !== listener && hostOf(other).length > own.length && subsumes(hostOf(other), hostname),
   )
 }
 
-function compareAge({ metadata: a }: gateway.HTTPRoute, { metadata: b }: gateway.HTTPRoute): number {
+export function compareAge({ metadata: a }: core.KubernetesObject, { metadata: b }: core.KubernetesObject): number {
   const key = ({ creationTimestamp = '', namespace = '', name = '' }: core.ObjectMeta) => [
     creationTimestamp,
     namespace,
@@ -73,116 +158,20 @@ function compareAge({ metadata: a }: gateway.HTTPRoute, { metadata: b }: gateway
 }
 
 /** `convertRules`: one rule that cannot be converted takes all rules of the HTTPRoute with it. */
-function entriesOf(route: gateway.HTTPRoute, ingress: KubernetesIngress): Entry[] {
+function entriesOf(route: gateway.HTTPRoute, referenceGrants: gateway.ReferenceGrant[] | undefined): Entry[] {
   const { namespace = 'default', name } = route.metadata
   const object = `${namespace}/${name}`
+  const context: ConversionContext = { namespace, routeKind: 'HTTPRoute', referenceGrants }
   const rules = route.spec.rules ?? []
   if (rules.some(rule => (rule.backendRefs ?? []).some(isInvalid))) return []
   return rules.flatMap((rule, index) => {
-    const http = convertRule(rule, namespace, ingress)
+    const http = convertRule(rule, context)
     // The CRD's default for a rule without matches, and for a match without a path, is PathPrefix `/`.
     const matches = rule.matches?.length ? rule.matches : [{}]
     return matches.map((match, position) => {
       return { object, namespace, rule: index, position, http, match: convertMatch(match) }
     })
   })
-}
-
-/** `buildDestination`: "port is required in backendRef", "service name invalid"; weight 0 is not looked at. */
-function isInvalid({ weight, port, name, kind = 'Service' }: gateway.HTTPBackendRef): boolean {
-  return weight !== 0 && (port === undefined || (kind === 'Service' && name.includes('.')))
-}
-
-/** `createURIMatch`, `createHeadersMatch`, `createQueryParamsMatch`, `createMethodMatch`. */
-function convertMatch({ path, headers, queryParams, method }: gateway.HTTPRouteMatch): istio.HTTPMatchRequest {
-  const { type, value } = path ?? { type: 'PathPrefix', value: '/' }
-  const values = (list: gateway.HTTPHeaderMatch[] = []) =>
-    Object.fromEntries(
-      list.map(({ name, type, value }): [string, istio.StringMatch] => [
-        name,
-        type === 'RegularExpression' ? { regex: value } : { exact: value },
-      ]),
-    )
-  const uri = { PathPrefix: { prefix: value === '/' ? value : withoutLastSlash(value) }, Exact: { exact: value } }
-  return {
-    uri: type === 'RegularExpression' ? { regex: value } : uri[type],
-    headers: values(headers),
-    queryParams: values(queryParams),
-    ...(method ? { method: { exact: method } } : {}),
-  }
-}
-
-/** `convertHTTPRoute` */
-function convertRule(rule: gateway.HTTPRouteRule, namespace: string, ingress: KubernetesIngress): istio.HTTPRoute {
-  const http: istio.HTTPRoute = { headers: convertHeaders(rule.filters) }
-  for (const filter of rule.filters ?? []) {
-    if (filter.type === 'URLRewrite') http.rewrite = convertRewrite(filter.urlRewrite)
-    if (filter.type === 'RequestRedirect') http.redirect = convertRedirect(filter.requestRedirect)
-  }
-  const { request, backendRequest } = rule.timeouts ?? {}
-  const timeout = backendRequest ?? request
-  if (timeout) http.timeout = timeout
-  const backendRefs = (rule.backendRefs ?? []).filter(({ weight }) => weight !== 0)
-  if (backendRefs.length === 0 && !http.redirect) return { ...http, directResponse: { status: 500 } }
-  http.route = backendRefs.map(ref => ({
-    destination: convertBackendRef(ref, namespace, ingress),
-    weight: ref.weight ?? 1,
-    headers: convertHeaders(ref.filters),
-  }))
-  return http
-}
-
-/** A backend in another namespace without a ReferenceGrant there is answered with 500 in its place. */
-function convertBackendRef(
-  { name, namespace = '', port, group = '', kind = 'Service' }: gateway.HTTPBackendRef,
-  routeNamespace: string,
-  { referenceGrants }: KubernetesIngress,
-): istio.Destination {
-  const granted = referenceGrants.some(
-    ({ metadata, spec }) =>
-      metadata.namespace === namespace &&
-      spec.from.some(({ kind, namespace }) => kind === 'HTTPRoute' && namespace === routeNamespace) &&
-      spec.to.some(to => to.kind === kind && to.group === group && (to.name ?? name) === name),
-  )
-  if (namespace && namespace !== routeNamespace && !granted) return { host: '500.not-granted' }
-  const host = kind === 'Service' ? `${name}.${namespace || routeNamespace}.svc.cluster.local` : name
-  return { host, ...(port ? { port: { number: port } } : {}) }
-}
-
-/** `createRewriteFilter`: the last slash of a replacement goes, and `/` means "remove the prefix". */
-function convertRewrite({ path, hostname }: gateway.HTTPURLRewriteFilter): istio.HTTPRewrite {
-  const rewrite: istio.HTTPRewrite = hostname ? { authority: hostname } : {}
-  if (path?.type === 'ReplacePrefixMatch') rewrite.uri = withoutLastSlash(path.replacePrefixMatch) || '/'
-  if (path?.type === 'ReplaceFullPath') rewrite.uriRegexRewrite = { match: '/.*', rewrite: path.replaceFullPath }
-  return rewrite
-}
-
-/** `createRedirectFilter`; the code 302 is the CRD's default. */
-function convertRedirect(filter: gateway.HTTPRequestRedirectFilter): istio.HTTPRedirect {
-  const { scheme, hostname, port, path, statusCode = 302 } = filter
-  return {
-    redirectCode: statusCode,
-    ...(hostname ? { authority: hostname } : {}),
-    ...(scheme ? { scheme } : {}),
-    ...(port ? { port } : { derivePort: scheme ? 'FROM_PROTOCOL_DEFAULT' : 'FROM_REQUEST_PORT' }),
-    ...(path?.type === 'ReplaceFullPath' ? { uri: path.replaceFullPath } : {}),
-    ...(path?.type === 'ReplacePrefixMatch' ? { prefixRewrite: path.replacePrefixMatch } : {}),
-  }
-}
-
-/** `createHeadersFilter`: of equal names the first counts. */
-function convertHeaders(filters: gateway.HTTPRouteFilter[] = []): istio.Headers {
-  const headers: istio.Headers = {}
-  const values = (list: gateway.HTTPHeader[] = []) =>
-    Object.fromEntries(list.toReversed().map(({ name, value }) => [name.toLowerCase(), value]))
-  const operations = ({ set, add, remove = [] }: gateway.HTTPHeaderFilter): istio.HeaderOperations => {
-    return { set: values(set), add: values(add), remove }
-  }
-  for (const filter of filters) {
-    if (filter.type === 'RequestHeaderModifier') headers.request = operations(filter.requestHeaderModifier)
-    if (filter.type === 'ResponseHeaderModifier') headers.response = operations(filter.responseHeaderModifier)
-  }
-  return headers
 }
 
 /** `sortHTTPRoutes`: Exact > Prefix > Regex, length, method, number of headers, of query parameters; else as it was. */
@@ -198,12 +187,14 @@ function compareSpecificity({ match: a }: Entry, { match: b }: Entry): number {
   return left.map((value, i) => (right[i] ?? 0) - value).find(difference => difference !== 0) ?? 0
 }
 
-function routeOf({ object, namespace, rule, position, http, match }: Entry, ingress: KubernetesIngress): Route {
-  const context: RouteContext = { object, namespace, ingress, services: ingress.services, gatewaySemantics: true }
-  const translated = routeMatch(match, context)
-  return {
-    origin: { object, entry: rule, match: position },
-    match: translated,
-    action: routeAction(http, translated, context),
-  }
+function routesOf(entries: Entry[], ingress: Ingress, registry: Registry): Route[] {
+  return entries.toSorted(compareSpecificity).map(({ object, namespace, rule, position, http, match }) => {
+    const context: RouteContext = { object, namespace, ingress, registry, gatewaySemantics: true }
+    const translated = routeMatch(match, context)
+    return {
+      origin: { object, entry: rule, match: position },
+      match: translated,
+      action: routeAction(http, translated, context),
+    }
+  })
 }

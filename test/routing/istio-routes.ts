@@ -1,10 +1,13 @@
-// An entry of `spec.http` -> Envoy routes, as istiod writes them for a gateway. Both evaluators come through here, as
-// both APIs do in istiod, which turns an HTTPRoute into such entries first ("gateway semantics").
+// An entry of `spec.http` -> Envoy routes, as istiod writes them. Every evaluator comes through here, as both APIs do in
+// istiod, which turns an HTTPRoute into such entries first ("gateway semantics").
 // Source: istio/istio pilot/pkg/networking/core/route/route.go, the functions named below.
 import type * as core from '../../src/apis/core.ts'
 import type * as istio from '../../src/apis/istio.ts'
-import type { Destination, HeaderOperations, Ingress } from './answer.ts'
-import type { Action, Matcher, PathRewrite, RouteMatch } from './envoy.ts'
+import type { HeaderEffects, Ingress } from './answer.ts'
+import { clusterOf, fullNameOf, type Registry } from './clusters.ts'
+import type { Action, Matcher, PathRewrite, Route, RouteMatch } from './envoy.ts'
+import { after, authorityOf, effectsOf } from './header-effects.ts'
+import { corsOf, durationMs, faultOf, mirrorsOf, retriesOf } from './policies.ts'
 
 /** What istiod knows when it writes the routes of one object. */
 export interface RouteContext {
@@ -12,7 +15,7 @@ export interface RouteContext {
   object: string
   namespace: string
   ingress: Ingress
-  services: core.Service[]
+  registry: Registry
   /** Whether the entries were made from an HTTPRoute (`UseGatewaySemantics`). */
   gatewaySemantics: boolean
 }
@@ -51,35 +54,46 @@ function matcher(name: string, { exact, prefix, regex }: istio.StringMatch, inve
 
 /** `translateRoute`, the action: a redirect goes before a direct response, and both before destinations. */
 export function routeAction(http: istio.HTTPRoute, match: RouteMatch, context: RouteContext): Action {
-  const response = headerOperations(http.headers?.response)
-  if (http.redirect) return redirectAction(http.redirect, response, context.ingress)
-  if (http.directResponse) return { kind: 'response', status: http.directResponse.status ?? 0, response }
-  // `applyHTTPRouteDestination`: a weight counts only among several, where 0 and unset are none.
-  const all = http.route ?? []
-  const served = all.length === 1 ? all : all.filter(({ weight }) => weight)
-  const divisor = served.map(({ weight }) => weight ?? 0).reduce(greatestCommonDivisor, 0)
+  const response = effectsOf(http.headers?.response)
+  const filtered = { cors: corsOf(http.corsPolicy), fault: faultOf(http.fault) }
+  if (http.redirect) return { ...redirectAction(http.redirect, response, context.ingress), ...filtered }
+  if (http.directResponse) {
+    const { status = 0, body } = http.directResponse
+    return { kind: 'response', status, body: body?.string ?? body?.bytes ?? '', response, ...filtered }
+  }
   const host = http.rewrite?.authority || authorityOf(http.headers?.request)
   const path = http.rewrite ? pathRewrite(http.rewrite, match, context) : undefined
-  const { retries, fault, mirror, mirrors, corsPolicy } = http
   return {
     kind: 'route',
-    destinations: served.map(({ destination, weight, headers }) => {
-      const authority = authorityOf(headers?.request)
-      return {
-        service: cluster(destination ?? {}, context),
-        weight: served.length === 1 ? 1 : (weight ?? 0) / divisor,
-        ...(authority ? { host: authority } : {}),
-        request: headerOperations(headers?.request),
-        response: headerOperations(headers?.response),
-      }
-    }),
+    destinations: destinationsOf(http, context),
     ...(host ? { host } : {}),
     ...(path ? { path } : {}),
     timeoutMs: http.timeout ? durationMs(http.timeout) : 0,
-    request: headerOperations(http.headers?.request),
-    response,
-    other: JSON.stringify({ retries, fault, mirror, mirrors, corsPolicy }),
+    retries: retriesOf(http.retries),
+    mirrors: mirrorsOf(http, mirror => cluster(mirror, context)),
+    ...filtered,
   }
+}
+
+/** `applyHTTPRouteDestination`: a weight counts only among several, where 0 and unset are none. */
+function destinationsOf({ route = [], headers = {} }: istio.HTTPRoute, context: RouteContext) {
+  const [only, ...others] = route
+  const alone = others.length === 0
+  const served = alone ? route : route.filter(({ weight }) => weight)
+  const divisor = served.map(({ weight }) => weight ?? 0).reduce(greatestCommonDivisor, 0)
+  const effects = (kind: 'request' | 'response', own?: istio.HeaderOperations): HeaderEffects =>
+    // `processDestination` appends those of an only destination to the route's own.
+    alone ? effectsOf(headers[kind], own) : after(effectsOf(own), effectsOf(headers[kind]))
+  return served.map(({ destination, weight, headers: own }) => {
+    const authority = authorityOf(own?.request)
+    return {
+      service: cluster(destination ?? {}, context),
+      weight: only && alone ? 1 : (weight ?? 0) / divisor,
+      ...(authority ? { host: authority } : {}),
+      request: effects('request', own?.request),
+      response: effects('response', own?.response),
+    }
+  })
 }
 
 function pathRewrite(rewrite: istio.HTTPRewrite, { path }: RouteMatch, context: RouteContext): PathRewrite | undefined {
@@ -98,13 +112,16 @@ export function removePrefix(prefix: string): PathRewrite {
   return { type: 'regex', pattern: `^${quoteMeta(prefix)}(/?)(.*)`, substitution: '/\\2' }
 }
 
-/** `ApplyRedirect`. A port that is the scheme's own is left out, but only where a port or derivePort was asked for. */
-function redirectAction(redirect: istio.HTTPRedirect, response: HeaderOperations, ingress: Ingress): Action {
+/**
+ * `ApplyRedirect`. FROM_REQUEST_PORT is the server's port. A port that is the scheme's own is left out, but only where a
+ * port or derivePort was asked for.
+ */
+function redirectAction(redirect: istio.HTTPRedirect, response: HeaderEffects, ingress: Ingress) {
   const { uri, prefixRewrite, authority, scheme, redirectCode, derivePort } = redirect
   const asked = redirect.port ?? (derivePort === 'FROM_REQUEST_PORT' ? ingress.port : undefined)
   const usual = (scheme || ingress.scheme) === 'https' ? 443 : 80
   return {
-    kind: 'redirect',
+    kind: 'redirect' as const,
     code: redirectCode || 301,
     ...(scheme ? { scheme } : {}),
     ...(authority ? { host: authority } : {}),
@@ -115,50 +132,24 @@ function redirectAction(redirect: istio.HTTPRedirect, response: HeaderOperations
   }
 }
 
-/** `GetDestinationCluster`: the port that is named, else the only one of the Service, else the listener's. */
-function cluster({ host = '', port, subset }: istio.Destination, context: RouteContext): Destination['service'] {
-  // `ResolveShortnameToFQDN`: only a name without a dot is completed.
-  const fqdn = host.includes('.') || host === '' ? host : `${host}.${context.namespace}.svc.cluster.local`
-  const [, name, namespace] = /^([^.]+)\.([^.]+)\.svc\.cluster\.local$/.exec(fqdn) ?? []
-  const service = context.services.find(({ metadata }) => metadata.name === name && metadata.namespace === namespace)
-  const [only, ...others] = service?.spec?.ports ?? []
-  const number = port?.number ?? (only && others.length === 0 ? only.port : context.ingress.port)
-  return `${name && namespace ? `${namespace}/${name}` : fqdn}:${number}${subset ? `#${subset}` : ''}`
+/** What a Service answers when nobody routes for it. */
+export function serviceRoute(service: core.Service, ingress: Ingress, registry: Registry): Route {
+  const context: RouteContext = { object: '', namespace: '', ingress, registry, gatewaySemantics: false }
+  const match = routeMatch({}, context)
+  const destination = { host: fullNameOf(service), port: { number: ingress.port } }
+  const action = routeAction({ route: [{ destination }] }, match, context)
+  return { origin: { object: '', entry: 0, match: 0 }, match, action }
 }
 
-/** `TranslateHeadersOperations`: sets, then adds, both sorted by name; Host and pseudo headers are no headers here. */
-function headerOperations({ set = {}, add = {}, remove = [] }: istio.HeaderOperations = {}): HeaderOperations {
-  const kept = (operations: Record<string, string>) =>
-    Object.entries(operations)
-      .map(([name, value]): [string, string] => [name.toLowerCase(), value])
-      .filter(([name]) => !isInternal(name))
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-  const removed = remove.map(name => name.toLowerCase()).filter(name => !isInternal(name))
-  return { set: kept(set), add: kept(add), remove: removed.sort() }
-}
-
-function authorityOf({ set = {}, add = {} }: istio.HeaderOperations = {}): string | undefined {
-  const authority = (operations: Record<string, string>) =>
-    Object.entries(operations).findLast(([name]) => [':authority', 'host'].includes(name.toLowerCase()))?.[1]
-  return authority(set) || authority(add)
-}
-
-function isInternal(name: string): boolean {
-  return name.startsWith(':') || name === 'host'
+function cluster(destination: istio.Destination, { namespace, ingress, registry }: RouteContext): string {
+  return clusterOf(destination, namespace, ingress.port, registry)
 }
 
 export function withoutLastSlash(text: string): string {
   return text.endsWith('/') ? text.slice(0, -1) : text
 }
 
-/** `1.5s`, `1h30m`, `100ms`: Go's time.ParseDuration, which reads the durations of both APIs. */
-export function durationMs(duration: string): number {
-  const units: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 0.001, ns: 0.000_001 }
-  const parts = [...duration.matchAll(/(\d+(?:\.\d+)?)(h|ms|us|ns|m|s)/g)]
-  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (units[unit ?? ''] ?? 0), 0)
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
+export function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b)
 }
 

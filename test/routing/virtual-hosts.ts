@@ -7,36 +7,40 @@ import type { Route, VirtualHost } from './envoy.ts'
 /** The routes of one VirtualService, in the order in which the gateway reads VirtualServices. */
 export interface RoutesOfHosts {
   hosts: string[]
+  /** The hosts of the server, of those that its namespace may have. */
+  serverHosts: string[]
   routes: Route[]
 }
 
-export function virtualHostsOf(inOrder: RoutesOfHosts[], serverHosts: string[]): VirtualHost[] {
+export function virtualHostsOf(inOrder: RoutesOfHosts[]): VirtualHost[] {
   const routesByDomain = new Map<string, Route[]>()
-  for (const { hosts, routes } of inOrder) {
+  for (const { hosts, serverHosts, routes } of inOrder) {
     // An object without routes is skipped ("no routes matched") and makes no virtual host.
     if (routes.length === 0) continue
+    const written = upToCatchAll(routes)
     for (const domain of new Set(hosts.flatMap(host => intersections(host, serverHosts)))) {
-      routesByDomain.set(domain, [...(routesByDomain.get(domain) ?? []), ...upToCatchAll(routes)])
+      routesByDomain.set(domain, [...(routesByDomain.get(domain) ?? []), ...written])
     }
   }
   return [...routesByDomain].map(([domain, routes]) => ({ domain, routes: catchAllsLast(routes) }))
 }
 
 /** `Names.Intersection`: of a host and each host of the server, the narrower of the two. */
-function intersections(host: string, serverHosts: string[]): string[] {
+export function intersections(host: string, serverHosts: string[]): string[] {
   return serverHosts.flatMap(server => {
     if (subsumes(server, host)) return [host]
     return subsumes(host, server) ? [server] : []
   })
 }
 
-function subsumes(wide: string, narrow: string): boolean {
+/** `host.Name.SubsetOf`, turned round; a wildcard's suffix may stand for several labels. */
+export function subsumes(wide: string, narrow: string): boolean {
   if (wide === '*' || wide === narrow) return true
   return wide.startsWith('*') && narrow.endsWith(wide.slice(1))
 }
 
 /** Routes after a bare catch-all of the same object are dead, and istiod does not even write them. */
-function upToCatchAll(routes: Route[]): Route[] {
+export function upToCatchAll(routes: Route[]): Route[] {
   const catchAll = routes.findIndex(isCatchAll)
   return catchAll === -1 ? routes : routes.slice(0, catchAll + 1)
 }

@@ -41,6 +41,12 @@ export const virtualServiceDiagnostics = {
     message:
       'no listener of the new Gateway serves {host}, which would end, so nothing is changed; add a listener for it',
   },
+  'VS-HOSTS-WIDER': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'no rule here is left for {host}, which gets 404 today and would fall to VirtualService {other}; give the host a rule',
+  },
   'VS-GATEWAYS-MESH': {
     severity: 'warning',
     untranslated: true,

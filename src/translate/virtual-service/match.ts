@@ -92,7 +92,9 @@ function plannedPaths(
   }
   const asRegex = `${quoted(text)}${kind === 'prefix' ? '.*' : ''}`
   // As a regex to Istio too: what is compared with it is then compared without regard to case.
-  if (ignoreUriCase && /[a-z]/i.test(text)) return [regexPath(`(?i)${asRegex}`, field, report)]
+  if (ignoreUriCase && /[a-z]/i.test(text)) {
+    return [{ ...regexPath(`(?i)${asRegex}`, field, report), ...(kind === 'prefix' ? { base: text } : {}) }]
+  }
   if (kind === 'exact') {
     if (isAcceptedPath(text)) return [{ match: { type: 'Exact', value: text }, kind, text }]
     return [{ ...regexPath(asRegex, field, report), kind, text }]

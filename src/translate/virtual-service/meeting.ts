@@ -132,6 +132,12 @@ function coversPath(a: PlannedPath, b: PlannedPath): boolean {
   return a.kind === 'regex' && b.kind === 'regex' && a.text === b.text
 }
 
+/** Whether an HTTPRoute with a matches whatever one with b does, of two that Istio matches so. */
+export function coversThen({ match: a }: PlannedPath, { match: b }: PlannedPath): boolean {
+  if (a.type !== 'PathPrefix' || a.value === '/') return true
+  return b.value === a.value || b.value.startsWith(`${a.value}/`)
+}
+
 /**
  * The path that both match, with the rewriting of a; undefined when no single path match says it. A prefix that holds
  * the other gives way to it, and an exact path to none.

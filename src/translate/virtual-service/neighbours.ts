@@ -8,12 +8,12 @@ import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { byAuthority } from './authority.ts'
 import { httpEntries } from './delegates.ts'
 import { doorsOf } from './doors.ts'
-import { hostnamesFor } from './hosts.ts'
+import { hostnamesFor, isCovered } from './hosts.ts'
 import { everything, type PlannedMatch } from './match.ts'
-import { isCatchAll, matchesThen, meeting, stemOf } from './meeting.ts'
-import { differences, type Entry, isLastToday, samplePaths } from './order.ts'
+import { areApart, isCatchAll, matchesThen, meeting, stemOf } from './meeting.ts'
+import { differences, type Entry, isLastToday, sampleOf, samplePaths } from './order.ts'
 import { compareAges, doorKeys } from './places.ts'
-import { withoutDead, withoutNegations } from './repairs.ts'
+import { withIntersections, withoutDead, withoutNegations } from './repairs.ts'
 import { entriesOf } from './rules.ts'
 import { gatewayScopes, type Parent } from './scopes.ts'
 
@@ -111,6 +111,28 @@ function near(
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, other]) => other)
 }
 
+/**
+ * Reports hosts for which nothing is left to route here. Their requests get 404 today, since a virtual host never falls
+ * back to a wider one; without a route of their own they would fall to who routes for a wider host.
+ */
+export function checkWiderHosts(
+  unit: Pick<Unit, 'parents' | 'hostnames'>,
+  own: istio.VirtualService,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+  report: Report,
+): void {
+  for (const host of unit.hostnames ?? []) {
+    for (const place of placesOf({ ...unit, hostnames: [host] }, settings)) {
+      for (const other of cluster.routing.near({ ...place, stem: '' }, { below: true })) {
+        if (other.kind !== 'VirtualService' || keyOf(other) === keyOf(own)) continue
+        report('VS-HOSTS-WIDER', 'spec.hosts', { host, other: keyOf(other) })
+        return
+      }
+    }
+  }
+}
+
 /** Whether nobody else routes on the unit's Gateways for its hosts. */
 export function isAlone(
   unit: Pick<Unit, 'parents' | 'hostnames'>,
@@ -151,7 +173,7 @@ function entriesAt(other: istio.VirtualService, unit: Unit, cluster: ClusterSnap
       for (const rules of byAuthority(hostnames, matches, [], silent)) {
         if (!(rules.hostnames ?? ['*']).some(host => ours.has(host))) continue
         const planned = entriesOf(other, rules.matches, settings, silent)
-        return withoutNegations(withoutDead(planned).alive, silent)
+        return withIntersections(withoutNegations(withoutDead(planned).alive, silent))
       }
     }
   }
@@ -170,17 +192,26 @@ function keyOf(object: istio.VirtualService | gateway.HTTPRoute): string {
 
 // HTTPRoutes of somebody else --------------------------------------------------------------------------------------
 
-/** Reports HTTPRoutes on the same Gateway and host that match some of the same requests: the more specific rule answers. */
+/**
+ * Reports HTTPRoutes on the same Gateway that match some of the same requests: of one host the more specific rule answers,
+ * and of two hosts the more specific one, with all its rules.
+ */
 export function checkForeignRoutes(unit: Unit, cluster: ClusterSnapshot, report: Report): void {
-  const keys = new Set(unit.parents.map(({ parentRef: { namespace, name } }) => `route ${namespace}/${name}`))
-  const places = [...keys].flatMap(key => (unit.hostnames ?? ['*']).map(host => ({ door: key, host })))
+  const doors = new Set(unit.parents.map(({ parentRef: { namespace, name } }) => `route ${namespace}/${name}`))
+  const own = unit.hostnames ?? ['*']
   for (const entry of unit.entries) {
+    const stem = stemOf(entry.match.path)
     const meetings = new Map<string, string>()
-    for (const place of places) {
-      const stem = stemOf(entry.match.path)
-      for (const route of cluster.routing.near({ ...place, stem }, { below: true })) {
-        const sample = route.kind === 'HTTPRoute' ? meetingSample(entry, route) : undefined
-        if (sample) meetings.set(keyOf(route), sample)
+    for (const door of doors) {
+      for (const host of cluster.routing.hosts(door)) {
+        // Of two hosts the narrower takes all requests for it, whatever its rules are.
+        const isOther = own.some(name => name !== host && (isCovered(host, name) || isCovered(name, host)))
+        if (!isOther && !own.includes(host)) continue
+        for (const route of cluster.routing.near({ door, host, stem: isOther ? '' : stem }, { below: true })) {
+          if (route.kind !== 'HTTPRoute') continue
+          const sample = isOther ? `host ${host}` : meetingSample(entry, route)
+          if (sample) meetings.set(keyOf(route), sample)
+        }
       }
     }
     // One is enough to make people look.
@@ -201,6 +232,9 @@ function meetingSample(entry: Entry, { spec }: gateway.HTTPRoute): string | unde
       sample => matchesThen(entry.match.path, sample) && matchesThen(match.path, sample),
     )
     if (sample) return sample
+    // A regex may meet it at a path that is not tried here.
+    const hasRegex = [entry.match.path, match.path].some(({ match: { type } }) => type === 'RegularExpression')
+    if (hasRegex && !areApart(entry.match, match)) return sampleOf(entry.match.path, match.path)
   }
   return undefined
 }

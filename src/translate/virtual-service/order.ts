@@ -49,11 +49,8 @@ export function* differences(
       if (!isAsked(earlier, later) || areApart(earlier.match, later.match)) continue
       const conditions = meeting(earlier.match, later.match)
       if (!conditions) continue
-      const isOpen = isRegexBesideOther(earlier.match, later.match)
-      const difference = isOpen
-        ? regexDifference(earlier, later)
-        : sampledDifference(inOrder, [earlier, later], conditions, token, tolerated)
-      if (difference) yield difference
+      if (isRegexBesideOther(earlier.match, later.match)) yield* regexDifferences(earlier, later)
+      else yield* sampledDifferences(inOrder, [earlier, later], conditions, token, tolerated)
     }
   }
 }
@@ -66,13 +63,13 @@ function isRegexBesideOther({ path: a }: PlannedMatch, { path: b }: PlannedMatch
 
 // Samples ----------------------------------------------------------------------------------------------------------
 
-function sampledDifference(
+function* sampledDifferences(
   inOrder: Entry[],
   [a, b]: [Entry, Entry],
   conditions: Conditions,
   token: string,
   tolerated: 'announced' | 'nothing',
-): Difference | undefined {
+): Generator<Difference> {
   for (const path of samplePaths(a.match.path, b.match.path, token)) {
     const met = inOrder.filter(({ match }) => isFulfilled(match, conditions))
     const before = firstOf(met.filter(({ match }) => matchesToday(match.path, path)))
@@ -80,10 +77,9 @@ function sampledDifference(
     for (const after of bestOf(met.filter(({ match }) => matchesThen(match.path, path)))) {
       if (isSameAnswer(before, after, path)) continue
       if (tolerated === 'announced' && isSameAnswer(announced, after, path) && isTold(before, after, path)) continue
-      return { path, before, after, isRegex: false }
+      yield { path, before, after, isRegex: false }
     }
   }
-  return undefined
 }
 
 /**
@@ -188,20 +184,20 @@ function bytesOf(codePoint: number): number {
  * A regex may match whatever the other does. Istio ranks it below every prefix, and deletes it beside a prefix `/`;
  * between two, the longer text wins.
  */
-function regexDifference(earlier: Entry, later: Entry): Difference | undefined {
+function* regexDifferences(earlier: Entry, later: Entry): Generator<Difference> {
   const path = sampleOf(earlier.match.path, later.match.path)
   // Whatever the path is: what a rewrite makes of one says nothing of the others.
-  if (isSameAnswer(earlier, later, path) && baseOf(earlier.match.path) === baseOf(later.match.path)) return undefined
+  if (isSameAnswer(earlier, later, path) && baseOf(earlier.match.path) === baseOf(later.match.path)) return
   const order = compareRanks(earlier.match, later.match)
   const isKept = order > 0 || (order === 0 && earlier.owner === later.owner)
   const isDeleted = isCatchAll(later.match) || isCatchAll(earlier.match)
-  if (isKept && !isDeleted) return undefined
+  if (isKept && !isDeleted) return
   const [before, after] = isCatchAll(earlier.match) ? [later, earlier] : [earlier, later]
-  return { path, before, after, isRegex: true }
+  yield { path, before, after, isRegex: true }
 }
 
 /** A path that both match, where one is found; else the nearest to it that is known. */
-function sampleOf(a: PlannedPath, b: PlannedPath): string {
+export function sampleOf(a: PlannedPath, b: PlannedPath): string {
   const literals = [a, b].map(({ kind, text }) => (kind === 'regex' ? literalPrefix(text) : text))
   const candidates = literals.flatMap(text => ['', 'x', '/', '/x', '1', '/1'].map(more => `${text}${more}`))
   const both = candidates.find(path => path.startsWith('/') && matchesToday(a, path) && matchesToday(b, path))

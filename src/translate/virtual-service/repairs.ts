@@ -1,7 +1,7 @@
 // What can be said to Gateway API in another way, so that it answers as Istio does (research/virtualservice.md 2.4).
 import type { Report } from '../report.ts'
 import type { PlannedMatch } from './match.ts'
-import { areApart, covers, matchesToday, meeting, meetingPath } from './meeting.ts'
+import { areApart, covers, coversThen, matchesToday, meeting, meetingPath } from './meeting.ts'
 import { differences, type Entry } from './order.ts'
 
 /** More than an HTTPRoute can hold; what needs more is refused for the order that is left. */
@@ -9,7 +9,8 @@ const limit = 256
 
 /**
  * R0: the entries without those that an earlier one always answers, which would come alive. `dead` tells, by field, which
- * one that is, where nothing is left of a match: of `GET|POST` one half may be dead.
+ * one that is, where nothing is left of a match: of `GET|POST` one half may be dead. Behind the prefix `/foo` an entry for
+ * `/foobar` is dead today, where a PathPrefix would lose it: it stays, with the action of the one that answers.
  */
 export function withoutDead(entries: Entry[]): { alive: Entry[]; dead: Map<string, string> } {
   const alive: Entry[] = []
@@ -17,8 +18,12 @@ export function withoutDead(entries: Entry[]): { alive: Entry[]; dead: Map<strin
   for (const entry of entries) {
     // What one match was planned into, for a path override or an alternation, does not stand in its own way.
     const earlier = alive.find(other => other.field !== entry.field && covers(other.match, entry.match))
-    if (earlier) dead.set(entry.field, earlier.field)
-    else alive.push(entry)
+    if (!earlier) alive.push(entry)
+    else {
+      dead.set(entry.field, earlier.field)
+      const kept = coversThen(earlier.match.path, entry.match.path) ? undefined : intersection(earlier, entry)
+      if (kept) alive.push(kept)
+    }
   }
   for (const { field } of alive) dead.delete(field)
   return { alive, dead }

@@ -39,7 +39,7 @@ function pathModifier(
   // substitution of a regex, where a backslash is a reference (docs/decisions/0003-envoy.md).
   if ((base === undefined || path.kind === 'exact') && uri.includes('\\')) report('VS-REWRITE-BACKSLASH', field)
   if (base === undefined) return { type: 'ReplaceFullPath', replaceFullPath: uri }
-  if (uri === base) return undefined // Rewritten to itself, as Kubeflow's notebooks are: no filter.
+  if (uri === base && path.kind !== 'regex') return undefined // Rewritten to itself, as Kubeflow's notebooks are: no filter.
   // What the path has beyond the prefix stays (order.ts makes such paths out of two matches, pathPrefixes out of one).
   const rest = path.text.slice(base.length)
   if (path.kind === 'exact') return { type: 'ReplaceFullPath', replaceFullPath: uri + rest }

@@ -35,6 +35,8 @@ export interface Parent {
 export interface Scope {
   parents: Parent[]
   matches: ScopedMatch[]
+  /** Whether Istio has a virtual host there, be it one that answers 404: a scheme is asked by request, a port is not. */
+  isHost: boolean
 }
 
 /** The scopes at gateways. Servers that only redirect to HTTPS serve no VirtualService, and none is attached to them. */
@@ -47,19 +49,20 @@ export function gatewayScopes(
 ): Scope[] {
   const scopes = new Map<string, Scope>()
   for (const ofGateway of byGateway(doors)) {
-    const groups = new Map<string, { doors: Door[]; matches: ScopedMatch[] }>()
+    const groups = new Map<string, { doors: Door[]; matches: ScopedMatch[]; isHost: boolean }>()
     for (const door of ofGateway.filter(
       ({ speaks, isRedirecting }) => !isRedirecting && speaks !== 'tls' && speaks !== 'tcp',
     )) {
       const matches = matchesAt(door, entries, namespace, cluster, report)
-      const key = canonicalJson(matches.map(({ field, request }) => [field, request]))
-      const group = groups.get(key) ?? { doors: [], matches }
+      const isHost = matchesOf(entries).some(scoped => isWrittenAt(scoped, door, namespace, cluster, report))
+      const key = canonicalJson([isHost, matches.map(({ field, request }) => [field, request])])
+      const group = groups.get(key) ?? { doors: [], matches, isHost }
       groups.set(key, { ...group, doors: [...group.doors, door] })
     }
     const isSplit = groups.size > 1 || hasOtherListeners(ofGateway)
-    for (const [key, { doors, matches }] of groups) {
+    for (const [key, { doors, matches, isHost }] of groups) {
       const parents = isSplit ? listenerParents(doors, report) : [wholeParent(doors)]
-      const scope = scopes.get(key) ?? { parents: [], matches }
+      const scope = scopes.get(key) ?? { parents: [], matches, isHost }
       scopes.set(key, { ...scope, parents: [...scope.parents, ...parents] })
     }
   }
@@ -144,12 +147,24 @@ function matchesAt(
 ): ScopedMatch[] {
   return matchesOf(entries).flatMap(scoped => {
     const { port, scheme, gateways, sourceLabels, sourceNamespace, ...request } = scoped.request
-    const isHere =
-      holdsForPort(port, door, scoped.field, report) &&
-      holdsForScheme(scheme, door, scoped.field, report) &&
-      holdsForGateway(scoped.request, door, namespace, scoped.field, cluster, report)
-    return isHere ? [{ ...scoped, request, ...(scheme ? { asksMore: true } : {}) }] : []
+    const isHere = isWrittenAt(scoped, door, namespace, cluster, report)
+    return isHere && holdsForScheme(scheme, door, scoped.field, report)
+      ? [{ ...scoped, request, ...(scheme ? { asksMore: true } : {}) }]
+      : []
   })
+}
+
+/** Whether istiod writes the match into the routes of the gateway at all. */
+function isWrittenAt(
+  { request, field }: ScopedMatch,
+  door: Door,
+  namespace: string,
+  cluster: ClusterSnapshot,
+  report: Report,
+): boolean {
+  return (
+    holdsForPort(request.port, door, field, report) && holdsForGateway(request, door, namespace, field, cluster, report)
+  )
 }
 
 /** Every match of every entry, in order. */

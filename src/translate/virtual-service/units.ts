@@ -9,7 +9,7 @@ import { hostnamesFor } from './hosts.ts'
 import { shown } from './match.ts'
 import { isFulfilled, matchesThen } from './meeting.ts'
 import type { MeshScope } from './mesh.ts'
-import { checkForeignRoutes, checkNeighbours, isAlone, type Unit } from './neighbours.ts'
+import { checkForeignRoutes, checkNeighbours, checkWiderHosts, isAlone, type Unit } from './neighbours.ts'
 import { compareRanks, differences, type Entry } from './order.ts'
 import { inRegexOrder } from './regex-order.ts'
 import { withIntersections, withoutDead, withoutNegations } from './repairs.ts'
@@ -24,7 +24,7 @@ export function gatewayUnits(
   settings: Settings,
   report: Report,
 ): Unit[] {
-  return scopes.flatMap(({ parents, matches }) =>
+  return scopes.flatMap(({ parents, matches, isHost }) =>
     byHostnames(virtualService, parents, settings, report).flatMap(({ hostnames, parents }) => {
       const ports = parents.flatMap(({ ports }) => ports)
       return byAuthority(hostnames, matches, ports, report).flatMap(({ hostnames, cutFrom, matches }) => {
@@ -34,6 +34,7 @@ export function gatewayUnits(
         // Who else speaks for a name is asked before it gets a virtual host of its own, and then no more.
         if (cutFrom.length > 0 && !isSole()) report('VS-MATCH-AUTHORITY', 'spec.http')
         const unit = { ...place, ...ordered(planned, isSole, settings, report) }
+        if (isHost && unit.entries.length === 0) checkWiderHosts(unit, virtualService, cluster, settings, report)
         checkNeighbours(unit, virtualService, cluster, settings, report)
         checkForeignRoutes(unit, cluster, report)
         return [unit]
@@ -59,12 +60,13 @@ export function meshUnits(
     if (!first) return []
     const { port, matches } = first
     const mesh = port === undefined ? {} : { port }
-    const parents = group.map(({ service: { metadata } }) => ({
+    const parents = group.map(({ service: { metadata, spec } }) => ({
       parentRef: { group: '', kind: 'Service', name: metadata.name ?? '', ...mesh },
       hosts: [],
       listenerHosts: [],
       ports: [],
-      listeners: [],
+      // What redirects have to know of listeners holds for the ports of a Service too.
+      listeners: (spec?.ports ?? []).map(({ port }) => ({ name: '', port, protocol: 'HTTP' })),
     }))
     const planned = entriesOf(virtualService, matches, settings, report)
     // Of several VirtualServices for a Service only one holds, so it is alone.
