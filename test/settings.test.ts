@@ -267,3 +267,20 @@ t.test('the schema knows the profiles that there are', async t => {
   const schema = JSON.parse(readFileSync(new URL('../deploy/settings.schema.json', import.meta.url), 'utf8'))
   t.strictSame(schema.properties.profile.enum, Object.keys(profiles))
 })
+
+t.test('docs/settings.md has a row for each field of the schema', async t => {
+  const schema = JSON.parse(readFileSync(new URL('../deploy/settings.schema.json', import.meta.url), 'utf8'))
+  const page = readFileSync(new URL('../docs/settings.md', import.meta.url), 'utf8')
+  const rows = [...page.matchAll(/^\| `([^`]+)` \|/gm)].map(([, field]) => field ?? '')
+  t.strictSame(rows.toSorted(), fieldsOf(schema, '').toSorted())
+
+  function fieldsOf({ $ref, ...own }: Record<string, unknown>, path: string): string[] {
+    const here = typeof $ref === 'string' ? { ...schema.$defs[$ref.slice('#/$defs/'.length)], ...own } : own
+    if (here.items) return fieldsOf(here.items, `${path}[]`)
+    if (here.additionalProperties) return [`${path}[name]`]
+    const fields = Object.entries<Record<string, unknown>>(here.properties ?? {}).flatMap(([name, property]) =>
+      fieldsOf(property, path ? `${path}.${name}` : name),
+    )
+    return path ? [path, ...fields] : fields
+  }
+})

@@ -1,4 +1,4 @@
-// What becomes of every field of an Istio Gateway (research/virtualservice.md, section 5; docs/mapping/gateway.md).
+// What becomes of every field of an Istio Gateway (research/virtualservice.md, section 5; docs/mapping.md).
 import type * as istio from '../../apis/istio.ts'
 import { listOf, mapOf, table } from '../fate.ts'
 

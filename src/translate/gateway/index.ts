@@ -1,4 +1,4 @@
-// Istio Gateway -> Kubernetes Gateway beside it, where the settings say `create: true` (docs/mapping/gateway.md).
+// Istio Gateway -> Kubernetes Gateway beside it, where the settings say `create: true` (docs/mapping.md).
 // The Istio Gateway itself is never changed and never refused: on its old pods it goes on serving what is not parked.
 // Either all servers of a mapping are translated or none: a Gateway that lacks one refuses its clients.
 import type * as istio from '../../apis/istio.ts'
