@@ -110,12 +110,13 @@ export function virtualHostFor(virtualHosts: VirtualHost[], authority: string): 
 export function answerOf(route: Route | undefined, request: Request, { scheme }: Ingress): Answer {
   if (!route) return { kind: 'none' }
   const { action } = route
-  if (action.kind === 'response') return action
+  if (action.kind === 'response') return { ...action, cors: undefined }
   const path = action.path ? rewrittenPath(route.match, action.path, request.path) : request.path
   const { cors, fault } = action
   if (action.kind === 'redirect') {
     const location = { scheme: action.scheme ?? scheme, host: redirectHost(action, request.host, scheme), path }
-    return { kind: 'redirect', code: action.code, location, response: action.response, cors, fault }
+    // CORS does nothing beside a redirect or a direct response (docs/decisions/0003-envoy.md).
+    return { kind: 'redirect', code: action.code, location, response: action.response, cors: undefined, fault }
   }
   const { timeoutMs, mirrors } = action
   // Envoy's router drops a time for each try that is not below the time for all of them (`FilterUtility::finalTimeout`).
@@ -149,10 +150,10 @@ function areAlike(a: Action, b: Action): boolean {
 }
 
 function constantPart(action: Action): unknown {
-  if (action.kind === 'response') return action
+  if (action.kind === 'response') return { ...action, cors: undefined }
   if (action.kind === 'redirect') {
-    const { kind, code, response, cors, fault } = action
-    return { kind, code, response, cors, fault }
+    const { kind, code, response, fault } = action
+    return { kind, code, response, fault }
   }
   const { host: _, path: __, destinations, ...constant } = action
   return { ...constant, destinations: destinations.map(({ host: _, ...destination }) => destination) }

@@ -28,8 +28,11 @@ export function byAuthority(
     patterns.set(scoped, pattern)
     const field = `${scoped.field}.authority`
     // Envoy compares the port too, and clients leave out only the ports of http and https.
-    if (pattern === '' || ports.some(port => ![80, 443].includes(port))) report('VS-MATCH-AUTHORITY', field)
-    else report('VS-MATCH-AUTHORITY-PORT', field, { host: pattern })
+    const isUsual = ports.every(port => [80, 443].includes(port))
+    if (ports.length === 0) report('VS-MATCH-PORT', field, { gateway: 'its Gateways' })
+    else if (pattern === '' || !isUsual) report('VS-MATCH-AUTHORITY', field)
+    else if (wide.some(host => isCovered(pattern, host) || isCovered(host, pattern)))
+      report('VS-MATCH-AUTHORITY-PORT', field, { host: pattern })
   }
   if (patterns.size === 0) return [{ ...(hostnames ? { hostnames } : {}), cutFrom: [], matches }]
 
@@ -53,7 +56,7 @@ export function byAuthority(
 function patternOf(authority: istio.StringMatch | undefined): string | undefined {
   if (!authority || Object.keys(authority).length === 0) return undefined
   const { exact = '', regex = '' } = authority
-  const suffix = /^\^?\.[*+](\\\.[-a-z0-9\\.]+)\$?$/i.exec(regex)?.[1]?.replaceAll('\\.', '.').slice(1)
+  const suffix = /^\^?\.[*+]((?:\\\.[-a-z0-9]+)+)\$?$/i.exec(regex)?.[1]?.replaceAll('\\.', '.').slice(1)
   const host = (suffix ?? exact).toLowerCase()
   if (!isHostname(host)) return ''
   return suffix === undefined ? host : `*.${host}`

@@ -102,8 +102,9 @@ function serviceRef(
   // An ExternalName stays what it is: istiod puts the Service that it points to in its place, on both roads.
   if (!known && (port?.number === undefined || subset))
     report('VS-DESTINATION-UNKNOWN', field, { service: keyOf(service) })
-  const number =
-    port?.number ?? (known && onlyPort(known.spec?.ports ?? [], `Service ${keyOf(service)}`, field, report))
+  const ports = known?.spec?.ports ?? []
+  const called = ports.find(own => own.port === mesh?.port)?.port
+  const number = port?.number ?? called ?? (known && onlyPort(ports, `Service ${keyOf(service)}`, field, report))
   const ofSubset = subset && known ? subsetService(known, subset, `${field}.subset`, surroundings, report) : undefined
   if (number === undefined || (subset && !ofSubset)) return undefined
   const isElsewhere = service.namespace !== namespace

@@ -133,6 +133,7 @@ function meshPlaces(
   const { spec } = virtualService
   if (!isForMesh(virtualService) || (gateways.length > 0 && !gateways.includes('mesh'))) return []
   const { namespace, settings } = surroundings
+  if ((spec.exportTo ?? []).some(name => name !== '*')) report('VS-EXPORT-TO-MESH', 'spec.exportTo')
   return (spec.hosts ?? []).flatMap((host, i) => {
     const service = meshService(host.toLowerCase(), `spec.hosts[${i}]`, surroundings, report)
     const name = service?.metadata.name ?? ''

@@ -348,7 +348,8 @@ export const virtualServiceDiagnostics = {
   'VS-COMPANION-GRANT': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'ReferenceGrant {grant} is kept, so that any HTTPRoute of this namespace may refer to the Services in it',
+    message:
+      'ReferenceGrant {grant} is kept, so that all routes of its kind in this namespace may refer to the Services in it',
   },
   'VS-COMPANION-TAKEN': {
     severity: 'warning',

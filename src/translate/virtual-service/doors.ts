@@ -49,10 +49,13 @@ export function doorsOf(
     }
     const listeners = listenersOf(mapping, cluster)
     const servers = byKey(cluster.istioGateways, istioGateway)?.spec?.servers
+    const taken = mapping.istioGateways.flatMap(key =>
+      (byKey(cluster.istioGateways, key)?.spec?.servers ?? []).flatMap(({ port }) => port?.number ?? []),
+    )
     const door = { istioGateway, field, mapping, ...(listeners ? { all: listeners } : {}) }
     if (!servers)
       return [{ ...door, endsTls: false, isRedirecting: false, hosts: ['*'], ...(listeners ? { listeners } : {}) }]
-    return servers.filter(readsRoutes).map(server => doorOf(server, door, namespace, listeners))
+    return servers.filter(readsRoutes).map(server => doorOf(server, door, namespace, listeners, taken))
   })
 }
 
@@ -66,10 +69,11 @@ function doorOf(
   door: Pick<Door, 'istioGateway' | 'field' | 'mapping' | 'all'>,
   namespace: string,
   listeners: gateway.Listener[] | undefined,
+  taken: number[],
 ): Door {
   const { port: { number: port } = {}, tls } = server
   const speaks = speaksOf(server)
-  const own = listeners && listenersFor(port, speaks, listeners)
+  const own = listeners && listenersFor(port, speaks, listeners, taken)
   return {
     ...door,
     ...(port === undefined ? {} : { port }),
@@ -95,14 +99,18 @@ function listenersOf(mapping: GatewayMapping, cluster: ClusterSnapshot): gateway
   return sectionName ? there?.filter(({ name }) => name === sectionName) : there
 }
 
-/** The listeners in a server's place: those on its port, else those that speak as it does. */
+/** The listeners in a server's place: those on its port, else those that speak as it does on no other server's port. */
 function listenersFor(
   port: number | undefined,
   speaks: Speaks,
   listeners: gateway.Listener[],
+  taken: number[],
 ): gateway.Listener[] | undefined {
   const onPort = listeners.filter(listener => listener.port === port)
-  const own = onPort.length > 0 ? onPort : listeners.filter(listener => listenerSpeaks(listener) === speaks)
+  const own =
+    onPort.length > 0
+      ? onPort
+      : listeners.filter(listener => !taken.includes(listener.port) && listenerSpeaks(listener) === speaks)
   return own.length > 0 ? own : undefined
 }
 

@@ -3,12 +3,12 @@
 import type { KubernetesObject } from '../../apis/core.ts'
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
-import { isCompanion } from '../companion.ts'
+import { isCompanion, nameOf, sourceAnnotation, sourceKey } from '../companion.ts'
 import { inspect } from '../fate.ts'
 import { restoreOriginal } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
-import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
+import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
 import type { Surroundings } from './backends.ts'
 import { type HTTPEntry, httpEntries, isDelegate } from './delegates.ts'
@@ -53,7 +53,7 @@ export function translateVirtualService(
     ...tlsRoutes(original, doors, surroundings, report),
     ...tcpRoutes(original, doors, surroundings, report),
   ]
-  for (const route of routes) checkPlace(route, cluster, report)
+  for (const route of routes) checkPlace(route, original, cluster, report)
   const services = routes.length > 0 ? subsetServices(routed(original, entries), surroundings, report) : []
   const grants = settings.referenceGrants === 'create' ? referenceGrants(original, routes, cluster, report) : []
   if (report.untranslatable) return leave(original, report)
@@ -90,15 +90,15 @@ function routesForHTTP(
   const { namespace, cluster, settings } = surroundings
   const scopes = gatewayScopes(entries, doors, namespace, cluster, report)
   const inMesh = isForMesh(virtualService) ? meshScopes(virtualService, entries, cluster, settings, report) : []
-  const reached = new Set([...scopes, ...inMesh].flatMap(({ matches }) => matches.map(({ field }) => field)))
-  if (!report.untranslatable && scopes.length + inMesh.length > 0) {
-    for (const { field } of matchesOf(entries)) if (!reached.has(field)) report('VS-MATCH-NOWHERE', field)
-  }
   // Those at gateways first, as their names go.
   const units = [
     ...gatewayUnits(virtualService, scopes, cluster, settings, report),
-    ...meshUnits(virtualService, inMesh, settings, report),
+    ...meshUnits(virtualService, inMesh, cluster, settings, report),
   ]
+  const reached = new Set(units.flatMap(({ matches }) => matches.map(({ field }) => field)))
+  if (!report.untranslatable && units.length > 0) {
+    for (const { field } of matchesOf(entries)) if (!reached.has(field)) report('VS-MATCH-NOWHERE', field)
+  }
   reportDead(units, report)
   return httpRoutes(virtualService, units, surroundings, report)
 }
@@ -117,9 +117,20 @@ function isKnative({ metadata, spec }: istio.VirtualService): boolean {
 }
 
 /** Reports a route of the same kind and name that is not ours: it is never taken over. */
-function checkPlace(route: Route, cluster: ClusterSnapshot, report: Report): void {
+function checkPlace(
+  route: Route,
+  virtualService: istio.VirtualService,
+  cluster: ClusterSnapshot,
+  report: Report,
+): void {
   const there = observedRoute(route, cluster)
   if (there && !isCompanion(there)) report('VS-COMPANION-FOREIGN', 'metadata.name', { route: shown(route) })
+  // `lab` in the mesh has the route `lab-mesh`, and so has a VirtualService `lab-mesh`.
+  const { name } = route.metadata
+  const isAnothers =
+    there && isCompanion(there) && there.metadata.annotations?.[sourceAnnotation] !== sourceKey(virtualService)
+  const isNamesake = name !== nameOf(virtualService) && byKey(cluster.virtualServices, keyOf(route)) !== undefined
+  if (isAnothers || isNamesake) report('VS-COMPANION-TAKEN', 'metadata.name', { companion: shown(route) })
 }
 
 function shown(route: Route): string {

@@ -2,7 +2,7 @@
 // A condition that HTTPRoute cannot say is refused, never left out: without it more requests would match.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
-import { isRegex, quoted } from '../regex.ts'
+import { isRegex, matchesWhole, quoted } from '../regex.ts'
 import type { Report } from '../report.ts'
 import { headerName } from './headers.ts'
 
@@ -40,6 +40,11 @@ export function plannedMatches(
   const headers = conditions(match.headers ?? {}, `${field}.headers`, report)
   const queryParams = conditions(match.queryParams ?? {}, `${field}.queryParams`, report)
   const withoutHeaders = conditions(match.withoutHeaders ?? {}, `${field}.withoutHeaders`, report)
+  for (const [name, { exact, regex }] of Object.entries(match.withoutHeaders ?? {})) {
+    // Envoy takes a header that is not there for an empty one, which then must not match either (decision 0003).
+    if (exact === '' || (regex !== undefined && matchesWhole(regex, '')))
+      report('VS-MATCH-WITHOUT-HEADERS', `${field}.withoutHeaders`, { name })
+  }
   return paths.flatMap(path =>
     methods.map(method => ({
       path,
@@ -172,12 +177,14 @@ function conditions(
   report: Report,
 ): gateway.HTTPHeaderMatch[] {
   const names = Object.keys(matches).sort()
+  // Header names have no case, names of query parameters do.
+  const keyOf = (name: string) => (field.endsWith('.queryParams') ? name : name.toLowerCase())
   if (names.length > conditionLimit) report('VS-MATCH-LIMIT', field, { limit: `${conditionLimit} conditions` })
   const seen = new Set<string>()
   return names.map(name => {
     const here = `${field}[${name}]`
-    const isRepeated = seen.has(name.toLowerCase())
-    seen.add(name.toLowerCase())
+    const isRepeated = seen.has(keyOf(name))
+    seen.add(keyOf(name))
     if (!headerName.test(name) || name.length > 256 || isRepeated)
       report('VS-MATCH-HEADER-NAME', here, { name: name.slice(0, 60) })
     return condition(name, soleMatcher(matches[name] ?? {}, here, report), here, report)

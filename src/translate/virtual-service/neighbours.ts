@@ -12,15 +12,17 @@ import { hostnamesFor, isCovered } from './hosts.ts'
 import { everything, type PlannedMatch } from './match.ts'
 import { areApart, isCatchAll, matchesThen, meeting, stemOf } from './meeting.ts'
 import { differences, type Entry, isLastToday, sampleOf, samplePaths } from './order.ts'
-import { compareAges, doorKeys } from './places.ts'
+import { compareAges, doorKeys, routeDoor } from './places.ts'
 import { withIntersections, withoutDead, withoutNegations } from './repairs.ts'
 import { entriesOf } from './rules.ts'
-import { gatewayScopes, type Parent } from './scopes.ts'
+import { gatewayScopes, type Parent, type ScopedMatch } from './scopes.ts'
 
 /** Where a list of entries is going to route. */
 export interface Unit {
   parents: Parent[]
   hostnames?: string[]
+  /** The matches that hold here, and the entries that were made of them. */
+  matches: ScopedMatch[]
   entries: Entry[]
   /** Matches that are never reached here, and which one answers in their place, by field. */
   dead: Map<string, string>
@@ -41,8 +43,10 @@ export function checkNeighbours(
 ): void {
   const owner = keyOf(own)
   for (const other of near(unit, own, cluster, settings)) {
-    const theirs = entriesAt(other, unit, cluster, settings)
-    for (const inOrder of possibleOrders(unit.entries, theirs)) {
+    const orders = [...entriesAt(other, unit, cluster, settings)].flatMap(theirs =>
+      possibleOrders(unit.entries, theirs),
+    )
+    for (const inOrder of orders) {
       for (const difference of differences(inOrder, isAsked(owner), 'announced')) {
         const { before, after, path, isRegex } = difference
         const entry = [before, after].find(entry => entry?.owner === owner)
@@ -140,7 +144,9 @@ export function isAlone(
   cluster: ClusterSnapshot,
   settings: Settings,
 ): boolean {
-  const routes = [...new Set(unit.parents.map(({ parentRef: { namespace, name } }) => `route ${namespace}/${name}`))]
+  const routes = [
+    ...new Set(unit.parents.map(({ parentRef: { namespace, name } }) => routeDoor('Gateway', namespace, name))),
+  ]
   const hosts = unit.hostnames ?? ['*']
   const places = [...placesOf(unit, settings), ...routes.flatMap(door => hosts.map(host => ({ door, host })))]
   for (const place of places) {
@@ -159,25 +165,31 @@ function placesOf({ parents, hostnames = ['*'] }: Pick<Unit, 'parents' | 'hostna
   return istioGateways.flatMap(name => hostnames.flatMap(host => doorKeys(`gateway ${name}`, host, settings)))
 }
 
-/** The entries of a VirtualService where it shares a Gateway and a host name with the unit. */
-function entriesAt(other: istio.VirtualService, unit: Unit, cluster: ClusterSnapshot, settings: Settings): Entry[] {
+/** The entries of a VirtualService wherever it shares a listener and a host name with the unit; they may differ by place. */
+function* entriesAt(
+  other: istio.VirtualService,
+  unit: Unit,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+): Generator<Entry[]> {
   const silent = createReport({ severities: {} })
   const namespace = namespaceOf(other)
   const entries = httpEntries(other, cluster, settings, silent)
   const doors = doorsOf(other, namespace, cluster, settings, silent)
   const ours = new Set(unit.hostnames ?? ['*'])
+  const seen = new Set<string>()
   for (const { parents, matches } of gatewayScopes(entries, doors, namespace, cluster, silent)) {
-    const shared = parents.filter(parent => unit.parents.some(mine => isSameParent(mine, parent)))
-    for (const parent of shared) {
+    for (const parent of parents.filter(parent => unit.parents.some(mine => isSameParent(mine, parent)))) {
       const hostnames = hostnamesFor(other, settings.clusterDomain, parent, silent)
-      for (const rules of byAuthority(hostnames, matches, [], silent)) {
-        if (!(rules.hostnames ?? ['*']).some(host => ours.has(host))) continue
+      for (const rules of byAuthority(hostnames, matches, parent.ports, silent)) {
+        const key = rules.matches.map(({ field }) => field).join()
+        if (seen.has(key) || !(rules.hostnames ?? ['*']).some(host => ours.has(host))) continue
+        seen.add(key)
         const planned = entriesOf(other, rules.matches, settings, silent)
-        return withIntersections(withoutNegations(withoutDead(planned).alive, silent))
+        yield withIntersections(withoutNegations(withoutDead(planned).alive, silent))
       }
     }
   }
-  return []
 }
 
 /** Whether two parents are one place: a Gateway as a whole is every listener of it. */
@@ -197,7 +209,9 @@ function keyOf(object: istio.VirtualService | gateway.HTTPRoute): string {
  * and of two hosts the more specific one, with all its rules.
  */
 export function checkForeignRoutes(unit: Unit, cluster: ClusterSnapshot, report: Report): void {
-  const doors = new Set(unit.parents.map(({ parentRef: { namespace, name } }) => `route ${namespace}/${name}`))
+  const doors = new Set(
+    unit.parents.map(({ parentRef: { kind, namespace, name } }) => routeDoor(kind, namespace, name)),
+  )
   const own = unit.hostnames ?? ['*']
   for (const entry of unit.entries) {
     const stem = stemOf(entry.match.path)

@@ -33,14 +33,21 @@ export function virtualServicePlaces({ spec, metadata }: istio.VirtualService): 
   return combined(doors, names, stems)
 }
 
-/** The places of an HTTPRoute at its Gateways. */
+/** The place of routes at a Gateway, or at a Service of the mesh. */
+export function routeDoor(kind = 'Gateway', namespace: string | undefined, name: string): string {
+  return `${kind === 'Service' ? 'service' : 'route'} ${namespace}/${name}`
+}
+
+/** The places of an HTTPRoute at its Gateways and Services. */
 export function httpRoutePlaces({ spec = {}, metadata }: gateway.HTTPRoute): RoutingPlace[] {
   const { parentRefs = [], hostnames = [], rules = [] } = spec
   const doors = parentRefs
-    .filter(({ kind = 'Gateway' }) => kind === 'Gateway')
-    .map(({ namespace = metadata.namespace ?? 'default', name }) => `route ${namespace}/${name}`)
+    .filter(({ kind = 'Gateway' }) => kind === 'Gateway' || kind === 'Service')
+    .map(({ kind, namespace = metadata.namespace ?? 'default', name }) => routeDoor(kind, namespace, name))
   const stems = rules.flatMap(({ matches = [] }) => matches.map(({ path }) => stemOfRoute(path)))
-  return combined(doors, hostnames.length > 0 ? hostnames : ['*'], stems.length > 0 ? stems : [''])
+  // In the mesh hostnames are ignored, and a Service has no other.
+  const hosts = hostnames.length > 0 && !doors.some(door => door.startsWith('service ')) ? hostnames : ['*']
+  return combined(doors, hosts, stems.length > 0 ? stems : [''])
 }
 
 function stemOfRoute(given?: Partial<gateway.HTTPPathMatch>): string {

@@ -70,7 +70,9 @@ function commonAction(http: istio.HTTPRoute, field: string, surroundings: Surrou
   const { capabilities } = surroundings.cluster
   if (redirect && (route.length > 0 || rewrite)) report('VS-REDIRECT-ROUTE', `${field}.redirect`)
   const { filters, hostname } = headerFilters(headers, `${field}.headers`, report)
-  const cors = corsPolicy && corsFilter(corsPolicy, `${field}.corsPolicy`, capabilities, report)
+  // Beside a redirect or a direct response Envoy's CORS does nothing (docs/decisions/0003-envoy.md).
+  const isRouted = !redirect && !http.directResponse
+  const cors = isRouted && corsPolicy ? corsFilter(corsPolicy, `${field}.corsPolicy`, capabilities, report) : undefined
   const common = { filters: cors ? [...filters, cors] : filters, ...(hostname ? { hostname } : {}) }
   const request = timeout ? requestTimeout(timeout, `${field}.timeout`, capabilities, report) : undefined
   // What answers by itself asks no backend: nothing is sent again, copied or waited for.

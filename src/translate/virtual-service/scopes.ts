@@ -60,8 +60,9 @@ export function gatewayScopes(
       groups.set(key, { ...group, doors: [...group.doors, door] })
     }
     const isSplit = groups.size > 1 || hasOtherListeners(ofGateway)
+    const taken = new Set<string>()
     for (const [key, { doors, matches, isHost }] of groups) {
-      const parents = isSplit ? listenerParents(doors, report) : [wholeParent(doors)]
+      const parents = isSplit ? listenerParents(doors, taken, report) : [wholeParent(doors)]
       const scope = scopes.get(key) ?? { parents: [], matches, isHost }
       scopes.set(key, { ...scope, parents: [...scope.parents, ...parents] })
     }
@@ -82,7 +83,7 @@ function hasOtherListeners(doors: Door[]): boolean {
   const all = doors[0]?.all
   // Nothing is known of the listeners: then only a server that redirects tells that there may be one to stay away from.
   if (!all) return doors.some(({ isRedirecting, mapping }) => isRedirecting && !mapping.gateway.includes('#'))
-  return serving.length > 0 && all.some(({ name }) => !serving.some(listener => listener.name === name))
+  return all.some(({ name }) => !serving.some(listener => listener.name === name))
 }
 
 // Parents ----------------------------------------------------------------------------------------------------------
@@ -100,14 +101,19 @@ function wholeParent(doors: Door[]): Parent {
   }
 }
 
-/** One parent for each listener. Reports a door that no listener can be told to replace. */
-function listenerParents(doors: Door[], report: Report): Parent[] {
+/**
+ * One parent for each listener. Reports a door that no listener can be told to replace, or only one that other rules
+ * have taken already.
+ */
+function listenerParents(doors: Door[], taken: Set<string>, report: Report): Parent[] {
   const parents = new Map<string, Parent>()
   for (const { mapping, listeners, hosts, istioGateway, field, port } of doors) {
     const [key = ''] = mapping.gateway.split('#')
-    if (!listeners) report('VS-GATEWAYS-LISTENER', field, { port: `${istioGateway}:${port ?? '?'}`, gateway: key })
+    const isFree = listeners?.every(({ name }) => !taken.has(name) || parents.has(name))
+    if (!isFree) report('VS-GATEWAYS-LISTENER', field, { port: `${istioGateway}:${port ?? '?'}`, gateway: key })
     for (const listener of listeners ?? []) {
       const known = parents.get(listener.name)
+      taken.add(listener.name)
       parents.set(listener.name, {
         parentRef: parentRef(key, listener.name),
         hosts: [...(known?.hosts ?? []), ...hosts],
@@ -203,6 +209,7 @@ function holdsForGateway(
   if (gateways.length > 0) return gateways.some(name => gatewayKey(name, namespace) === istioGateway)
   if (sourceNamespace !== '' && sourceNamespace !== pods.namespace) return false
   if (Object.keys(sourceLabels).length === 0 || isSelected(pods.labels, sourceLabels)) return true
+  if (Object.entries(sourceLabels).some(([name, value]) => (pods.labels[name] ?? value) !== value)) return false
   const known = [...(cluster.workloads.get(pods.namespace)?.values() ?? [])].filter(({ labels }) =>
     isSelected(labels, pods.labels),
   )

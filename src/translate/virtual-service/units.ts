@@ -33,7 +33,7 @@ export function gatewayUnits(
         const isSole = () => isAlone(place, virtualService, cluster, settings)
         // Who else speaks for a name is asked before it gets a virtual host of its own, and then no more.
         if (cutFrom.length > 0 && !isSole()) report('VS-MATCH-AUTHORITY', 'spec.http')
-        const unit = { ...place, ...ordered(planned, isSole, settings, report) }
+        const unit = { ...place, matches, ...ordered(planned, isSole, settings, report) }
         if (isHost && unit.entries.length === 0) checkWiderHosts(unit, virtualService, cluster, settings, report)
         checkNeighbours(unit, virtualService, cluster, settings, report)
         checkForeignRoutes(unit, cluster, report)
@@ -47,6 +47,7 @@ export function gatewayUnits(
 export function meshUnits(
   virtualService: istio.VirtualService,
   scopes: MeshScope[],
+  cluster: ClusterSnapshot,
   settings: Settings,
   report: Report,
 ): Unit[] {
@@ -61,7 +62,13 @@ export function meshUnits(
     const { port, matches } = first
     const mesh = port === undefined ? {} : { port }
     const parents = group.map(({ service: { metadata, spec } }) => ({
-      parentRef: { group: '', kind: 'Service', name: metadata.name ?? '', ...mesh },
+      parentRef: {
+        group: '',
+        kind: 'Service',
+        namespace: metadata.namespace ?? 'default',
+        name: metadata.name ?? '',
+        ...mesh,
+      },
       hosts: [],
       listenerHosts: [],
       ports: [],
@@ -70,7 +77,9 @@ export function meshUnits(
     }))
     const planned = entriesOf(virtualService, matches, settings, report)
     // Of several VirtualServices for a Service only one holds, so it is alone.
-    return [{ parents, mesh, ...ordered(planned, () => true, settings, report) }]
+    const unit = { parents, mesh, matches, ...ordered(planned, () => true, settings, report) }
+    checkForeignRoutes(unit, cluster, report)
+    return [unit]
   })
 }
 
