@@ -15,7 +15,7 @@ import { differences, type Entry, isLastToday, sampleOf, samplePaths } from './o
 import { compareAges, doorKeys, routeDoor } from './places.ts'
 import { withIntersections, withoutDead, withoutNegations } from './repairs.ts'
 import { entriesOf } from './rules.ts'
-import { gatewayScopes, type Parent, type ScopedMatch } from './scopes.ts'
+import { gatewayScopes, isSeen, type Parent, type ScopedMatch } from './scopes.ts'
 
 /** Where a list of entries is going to route. */
 export interface Unit {
@@ -43,14 +43,18 @@ export function checkNeighbours(
 ): void {
   const owner = keyOf(own)
   for (const other of near(unit, own, cluster, settings)) {
+    const order = orderOf(own, other, unit)
     const orders = [...entriesAt(other, unit, cluster, settings)].flatMap(theirs =>
-      possibleOrders(unit.entries, theirs),
+      possibleOrders(unit.entries, theirs, order),
     )
+    const told = new Set<string>()
     for (const inOrder of orders) {
-      for (const difference of differences(inOrder, isAsked(owner), 'announced')) {
-        const { before, after, path, isRegex } = difference
+      for (const { before, after, path, isRegex } of differences(inOrder, isAsked(owner), 'announced')) {
         const entry = [before, after].find(entry => entry?.owner === owner)
         if (!entry || !before || !after) continue
+        // One request is enough to make it clear.
+        if (told.has(entry.field)) continue
+        told.add(entry.field)
         report(isRegex ? 'VS-ORDER-REGEX' : 'VS-ORDER-OVERLAP', entry.field, {
           taker: nameOf(after, owner),
           loser: nameOf(before, owner),
@@ -74,23 +78,37 @@ function isAsked(owner: string): (a: Entry, b: Entry) => boolean {
   }
 }
 
-/** The orders in which Istio may read the two. A younger one is refused itself, unless it ends a regex of ours. */
-function possibleOrders(own: Entry[], theirs: Entry[]): Entry[][] {
-  const [mine, other] = [own[0]?.creationTimestamp, theirs[0]?.creationTimestamp]
-  if (mine === undefined && other === undefined)
+/** The orders in which Istio may read the two. The later one is refused itself, unless it ends a regex of ours. */
+function possibleOrders(own: Entry[], theirs: Entry[], order: 'first' | 'second' | 'unknown'): Entry[][] {
+  if (order === 'second') return [[...theirs, ...own]]
+  if (order === 'unknown')
     return [
       [...own, ...theirs],
       [...theirs, ...own],
     ]
-  const [first, second] = [own[0], theirs[0]].map(entry => {
-    const [namespace = '', name = ''] = entry?.owner.split('/') ?? []
-    const { creationTimestamp } = entry ?? {}
-    return { namespace, name, ...(creationTimestamp ? { creationTimestamp } : {}) }
-  })
-  if (first && second && compareAges(second, first) < 0) return [[...theirs, ...own]]
   const hasRegex = own.some(({ match }) => match.path.match.type === 'RegularExpression')
   const catchAlls = theirs.filter(({ match }) => isCatchAll(match))
   return hasRegex && catchAlls.length > 0 ? [[...own.filter(({ match }) => !isCatchAll(match)), ...catchAlls]] : []
+}
+
+/**
+ * Whether a gateway reads the VirtualService before the other (`VirtualServicesForGateway`): what only its own namespace
+ * sees goes first, then what is exported to it by name, then the rest, each by age.
+ */
+function orderOf(own: istio.VirtualService, other: istio.VirtualService, unit: Unit): 'first' | 'second' | 'unknown' {
+  const orders = unit.parents.map(({ podNamespaces }) =>
+    podNamespaces.map(namespace => visibility(own, namespace) - visibility(other, namespace)),
+  )
+  const difference = orders.flat().find(difference => difference !== 0)
+  if (difference) return difference < 0 ? 'first' : 'second'
+  const isKnown = own.metadata.creationTimestamp !== undefined || other.metadata.creationTimestamp !== undefined
+  if (!isKnown) return 'unknown'
+  return compareAges(own.metadata, other.metadata) < 0 ? 'first' : 'second'
+}
+
+function visibility({ spec: { exportTo = [] }, metadata }: istio.VirtualService, namespace: string): number {
+  if (exportTo.length === 0 || exportTo.includes('*')) return 2
+  return exportTo.includes('.') && (metadata.namespace || 'default') === namespace ? 0 : 1
 }
 
 // VirtualServices --------------------------------------------------------------------------------------------------
@@ -175,7 +193,7 @@ function* entriesAt(
   const silent = createReport({ severities: {} })
   const namespace = namespaceOf(other)
   const entries = httpEntries(other, cluster, settings, silent)
-  const doors = doorsOf(other, namespace, cluster, settings, silent)
+  const doors = doorsOf(other, namespace, cluster, settings, silent).filter(door => isSeen(other, door))
   const ours = new Set(unit.hostnames ?? ['*'])
   const seen = new Set<string>()
   for (const { parents, matches } of gatewayScopes(entries, doors, namespace, cluster, silent)) {

@@ -29,6 +29,8 @@ export interface Parent {
   ports: number[]
   /** Those listeners; none while the Gateway is not there. */
   listeners: gateway.Listener[]
+  /** Where the old gateway's pods run. */
+  podNamespaces: string[]
 }
 
 /** Parents at which the same rules hold. */
@@ -97,6 +99,7 @@ function wholeParent(doors: Door[]): Parent {
     hosts: doors.flatMap(({ hosts }) => hosts),
     listenerHosts: hostsOf(listeners),
     listeners,
+    podNamespaces: [...new Set(doors.map(({ mapping }) => mapping.pods.namespace))],
     ports: doors.flatMap(({ port = [] }) => port),
   }
 }
@@ -119,6 +122,7 @@ function listenerParents(doors: Door[], taken: Set<string>, report: Report): Par
         hosts: [...(known?.hosts ?? []), ...hosts],
         listenerHosts: hostsOf([listener]),
         listeners: [listener],
+        podNamespaces: [...new Set([...(known?.podNamespaces ?? []), mapping.pods.namespace])],
         ports: [...(known?.ports ?? []), ...(port === undefined ? [] : [port])],
       })
     }

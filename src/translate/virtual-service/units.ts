@@ -72,6 +72,7 @@ export function meshUnits(
       hosts: [],
       listenerHosts: [],
       ports: [],
+      podNamespaces: [],
       // What redirects have to know of listeners holds for the ports of a Service too.
       listeners: (spec?.ports ?? []).map(({ port }) => ({ name: '', port, protocol: 'HTTP' })),
     }))
@@ -119,9 +120,12 @@ function ordered(
   const repaired = withIntersections(positive)
   const [...left] = differences(repaired, () => true, 'announced')
   if (left.length > 0 && ruleOrder === 'regex' && isAlone()) return { entries: inRegexOrder(positive, report), dead }
+  const told = new Set<string>()
   for (const { path, before, after, isRegex } of left) {
     const entry = (isRegex ? before : after) ?? before
-    if (!entry) continue
+    // One request is enough to make it clear.
+    if (!entry || told.has(`${entry.field} ${isRegex}`)) continue
+    told.add(`${entry.field} ${isRegex}`)
     const [taker, loser] = [after?.field ?? 'nobody', before?.field ?? 'nobody']
     report(isRegex ? 'VS-ORDER-REGEX' : 'VS-ORDER-INVERTED', entry.field, { taker, loser, sample: shown(path) })
   }
