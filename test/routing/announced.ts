@@ -84,12 +84,17 @@ const allowances: Record<string, (before: Answer, after: Answer) => Answer> = {
   'VS-RETRIES-LOST': retriesOtherwise,
 }
 
-/** The routes with what is announced of them. `paths: 'kept'` leaves out what prefixes gain and lose. */
+type Paths = 'moved' | 'kept' | 'exact'
+
+/**
+ * The routes with what is announced of them. `paths: 'kept'` leaves out what prefixes gain and lose, and
+ * `paths: 'exact'` also what becomes of a double slash: a rule made for one such path keeps it.
+ */
 export function announcedVirtualHosts(
   virtualHosts: VirtualHost[],
   diagnostics: DiagnosticsByObject,
   ingress: Ingress,
-  paths: 'kept' | 'moved' = 'moved',
+  paths: Paths = 'moved',
 ): VirtualHost[] {
   return virtualHosts.map(({ domain, routes }) => ({
     domain,
@@ -131,16 +136,12 @@ function saying(code: string, { origin }: Route, diagnostics: DiagnosticsByObjec
   })
 }
 
-function announcedRoute(
-  route: Route,
-  diagnostics: DiagnosticsByObject,
-  ingress: Ingress,
-  paths: 'kept' | 'moved',
-): Route {
+function announcedRoute(route: Route, diagnostics: DiagnosticsByObject, ingress: Ingress, paths: Paths): Route {
   if (!diagnostics.get(route.origin.object)?.length) return route
   return Object.entries(changes).reduce((changed, [code, change]) => {
-    const isPath = code.startsWith('VS-MATCH-PREFIX-')
-    const said = isPath && paths === 'kept' ? [] : saying(code, route, diagnostics)
+    const isLeftOut =
+      (paths !== 'moved' && code.startsWith('VS-MATCH-PREFIX-')) || (paths === 'exact' && code === 'VS-REWRITE-SLASH')
+    const said = isLeftOut ? [] : saying(code, route, diagnostics)
     const names: Names = fits => said.some(({ message }) => message.split(/[\s,;]+/).some(fits))
     return said.length > 0 ? change(changed, names, ingress) : changed
   }, route)

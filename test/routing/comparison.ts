@@ -99,7 +99,9 @@ export function* differences(
     const announced = announcedVirtualHosts(before, diagnostics, ingress)
     const announcedAlive = withoutDead(announced, diagnostics)
     // A path that a prefix is said to gain or lose may still be answered as before, by a rule of its own.
-    const withPaths = announcedVirtualHosts(before, diagnostics, ingress, 'kept')
+    const withPaths = (['kept', 'exact'] as const).map(paths =>
+      announcedVirtualHosts(before, diagnostics, ingress, paths),
+    )
     const withoutOurs = world.after(others)
     const requests = requestsFor(configuration, world.hosts, Math.ceil(limit / worlds.length))
     const compared = new Set<string>()
@@ -125,7 +127,7 @@ export function* differences(
           return isDeepStrictEqual(answer, allowed(answerOf(route, request, ingress), answer, route, diagnostics))
         }
         if (isAnswerOf(served) || isAnswerOf(routeFor(announced, request, ingress))) continue
-        if (isAnswerOf(routeFor(withPaths, request, ingress))) continue
+        if (withPaths.some(hosts => isAnswerOf(routeFor(hosts, request, ingress)))) continue
         // What answers today is not dead, whatever is said: leaving it out announces nothing.
         // With a port in the host that may be so, where an earlier match is said to take such requests.
         const isTakenEarlier =
