@@ -34,6 +34,10 @@ const workload = read({
 })
 
 const httpCondition = read({ type: 'string', name: 'string', value: 'string' })
+const labelSelector = read({
+  matchLabels: labels,
+  matchExpressions: listOf(read({ key: 'string', operator: 'string', values: strings })),
+})
 const routeStatus = read({ status: read({ parents: listOf(read({ parentRef, conditions })) }) })
 
 /** What is read of an object, by kind and group; kinds that are not named are not read, or carry their own fates. */
@@ -77,6 +81,7 @@ const shapes: Record<string, Shape> = {
           port: portNumber,
           protocol: 'string',
           tls: read({ mode: 'string' }),
+          allowedRoutes: read({ namespaces: read({ from: 'string', selector: labelSelector }) }),
         }),
       ),
     }),

@@ -74,6 +74,13 @@ export const virtualServiceDiagnostics = {
     message:
       'a server of {gateway} only redirects to HTTPS and serves no route, so none is attached there; keep the redirect on the new Gateway',
   },
+  'VS-GATEWAYS-ALLOWED': {
+    severity: 'warning',
+    untranslated: true,
+    since: '0.1.0',
+    message:
+      'no listener of Gateway {gateway} admits routes of namespace {namespace}, so nothing is changed; allow it in allowedRoutes',
+  },
   'VS-EXPORT-TO': {
     severity: 'warning',
     untranslated: true,

@@ -6,6 +6,7 @@ import { planOf } from '../gateway/plan.ts'
 import type { Report } from '../report.ts'
 import type { GatewayMapping, Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot } from '../snapshot.ts'
+import { isSelected } from '../waypoint.ts'
 
 /** What a server does with a connection: read HTTP in clear text or behind TLS, pass TLS on, or pass bytes on. */
 export type Speaks = 'http' | 'https' | 'tls' | 'tcp'
@@ -47,12 +48,16 @@ export function doorsOf(
       report('VS-GATEWAYS-UNMAPPED', field, { gateway: istioGateway.slice(0, 80) })
       return []
     }
-    const listeners = listenersOf(mapping, cluster)
+    const known = listenersOf(mapping, cluster)
+    const listeners = known?.filter(listener => admits(listener, namespace, mapping, cluster))
+    // Nobody would hear of it: the route just is not accepted, and the VirtualService stays.
+    if (known && known.length > 0 && listeners?.length === 0)
+      report('VS-GATEWAYS-ALLOWED', field, { gateway: mapping.gateway, namespace })
     const servers = byKey(cluster.istioGateways, istioGateway)?.spec?.servers
     const taken = mapping.istioGateways.flatMap(key =>
       (byKey(cluster.istioGateways, key)?.spec?.servers ?? []).flatMap(({ port }) => port?.number ?? []),
     )
-    const door = { istioGateway, field, mapping, ...(listeners ? { all: listeners } : {}) }
+    const door = { istioGateway, field, mapping, ...(known ? { all: known } : {}) }
     if (!servers)
       return [{ ...door, endsTls: false, isRedirecting: false, hosts: ['*'], ...(listeners ? { listeners } : {}) }]
     return servers.filter(readsRoutes).map(server => doorOf(server, door, namespace, listeners, taken))
@@ -97,6 +102,32 @@ function listenersOf(mapping: GatewayMapping, cluster: ClusterSnapshot): gateway
     return refused ? undefined : listeners.map(({ listener }) => listener)
   }
   return sectionName ? there?.filter(({ name }) => name === sectionName) : there
+}
+
+/** Whether routes of a namespace may attach to a listener (`allowedRoutes`); unless it says otherwise, those beside its Gateway. */
+function admits(
+  { allowedRoutes: { namespaces = {} } = {} }: gateway.Listener,
+  namespace: string,
+  mapping: GatewayMapping,
+  cluster: ClusterSnapshot,
+): boolean {
+  const { from = 'Same', selector: { matchLabels = {}, matchExpressions = [] } = {} } = namespaces
+  if (from === 'All') return true
+  if (from === 'Same') return mapping.gateway.startsWith(`${namespace}/`)
+  const labels = { ...cluster.namespaces.get(namespace)?.metadata.labels, 'kubernetes.io/metadata.name': namespace }
+  return isSelected(labels, matchLabels) && matchExpressions.every(expression => holds(expression, labels))
+}
+
+/** A label selector's requirement. */
+function holds(
+  { key, operator, values = [] }: { key: string; operator: string; values?: string[] },
+  labels: Record<string, string>,
+): boolean {
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined
+  if (operator === 'Exists') return value !== undefined
+  if (operator === 'DoesNotExist') return value === undefined
+  const isNamed = value !== undefined && values.includes(value)
+  return operator === 'In' ? isNamed : operator === 'NotIn' && !isNamed
 }
 
 /** The listeners in a server's place: those on its port, else those that speak as it does on no other server's port. */

@@ -44,7 +44,7 @@ export function httpRoutePlaces({ spec = {}, metadata }: gateway.HTTPRoute): Rou
   const doors = parentRefs
     .filter(({ kind = 'Gateway' }) => kind === 'Gateway' || kind === 'Service')
     .map(({ kind, namespace = metadata.namespace ?? 'default', name }) => routeDoor(kind, namespace, name))
-  const stems = rules.flatMap(({ matches = [] }) => matches.map(({ path }) => stemOfRoute(path)))
+  const stems = rules.flatMap(({ matches = [{}] }) => matches.map(({ path }) => stemOfRoute(path)))
   // In the mesh hostnames are ignored, and a Service has no other.
   const hosts = hostnames.length > 0 && !doors.some(door => door.startsWith('service ')) ? hostnames : ['*']
   return combined(doors, hosts, stems.length > 0 ? stems : [''])
