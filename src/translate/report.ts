@@ -24,10 +24,9 @@ export function createReport(settings: Pick<Settings, 'severities'>): Report {
   const diagnostics: Diagnostic[] = []
   let untranslatable = false
   const report = (code: DiagnosticCode, field: string, parameters: Record<string, string> = {}) => {
-    const entry = catalogue[code]
     const severity = severityOf(code, settings)
-    if (severity === 'denial' || entry.severity === 'denial' || 'untranslated' in entry) untranslatable = true
-    const message = entry.message.replace(/\{(\w+)\}/g, (_, name) => parameters[name] ?? `{${name}}`)
+    if (severity === 'denial' || isReason(code)) untranslatable = true
+    const message = catalogue[code].message.replace(/\{(\w+)\}/g, (_, name) => parameters[name] ?? `{${name}}`)
     if (diagnostics.some(known => known.code === code && known.field === field && known.message === message)) return
     diagnostics.push({ code, severity, field, message })
   }
@@ -35,6 +34,12 @@ export function createReport(settings: Pick<Settings, 'severities'>): Report {
     diagnostics: { value: diagnostics },
     untranslatable: { get: () => untranslatable },
   })
+}
+
+/** Whether a code, as the catalogue has it, keeps an object from being translated. */
+export function isReason(code: DiagnosticCode): boolean {
+  const entry = catalogue[code]
+  return entry.severity === 'denial' || 'untranslated' in entry
 }
 
 /**

@@ -81,6 +81,12 @@ export const virtualServiceDiagnostics = {
     message:
       'no listener of Gateway {gateway} admits routes of namespace {namespace}, so nothing is changed; allow it in allowedRoutes',
   },
+  'VS-GATEWAYS-INGRESS': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'requests from ingress gateways pass the waypoint of {service} too and would get these rules; switch that off with ingress-use-waypoint',
+  },
   'VS-EXPORT-TO': {
     severity: 'warning',
     untranslated: true,

@@ -34,13 +34,26 @@ export function hostnamesFor(
   const served = wanted.flatMap(host => {
     const today = parent.hosts.flatMap(limit => intersection(host, limit))
     const then = today.flatMap(name => parent.listenerHosts.flatMap(limit => intersection(name, limit)))
-    if (today.length === 0) report('VS-HOSTS-UNMATCHED', 'spec.hosts', { host })
     // Parked for the sake of its other hosts, it would stop serving this one.
-    else if (then.length === 0) report('VS-HOSTS-LISTENER', 'spec.hosts', { host })
+    if (today.length > 0 && then.length === 0) report('VS-HOSTS-LISTENER', 'spec.hosts', { host })
     return then
   })
   const hostnames = [...new Set(served)].sort()
   return hostnames.includes('*') ? undefined : hostnames
+}
+
+/** Reports the hosts that no server serves. */
+export function checkHosts(
+  { spec: { hosts = [] }, metadata: { namespace = 'default' } }: istio.VirtualService,
+  clusterDomain: string,
+  serverHosts: string[],
+  report: Report,
+): void {
+  for (const host of hosts) {
+    const name = fullName(host.toLowerCase(), namespace, clusterDomain)
+    if (serverHosts.every(limit => intersection(name, limit).length === 0))
+      report('VS-HOSTS-UNMATCHED', 'spec.hosts', { host: name.slice(0, 80) })
+  }
 }
 
 /** As Istio reads a short name, for gateways too. */

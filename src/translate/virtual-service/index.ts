@@ -6,7 +6,7 @@ import type * as istio from '../../apis/istio.ts'
 import { isCompanion, nameOf, sourceAnnotation, sourceKey } from '../companion.ts'
 import { inspect } from '../fate.ts'
 import { restoreOriginal } from '../original.ts'
-import { createReport, type Report } from '../report.ts'
+import { createReport, isReason, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
@@ -16,7 +16,8 @@ import { type Door, doorsOf } from './doors.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
 import { referenceGrants } from './grants.ts'
 import { grpcRoute } from './grpc.ts'
-import { isForMesh, meshScopes } from './mesh.ts'
+import { checkHosts } from './hosts.ts'
+import { hasWaypoint, isForMesh, meshScopes } from './mesh.ts'
 import { observedRoute, park, type Route } from './parking.ts'
 import { httpRoutes } from './routes.ts'
 import { gatewayScopes, isSeen, matchesOf } from './scopes.ts'
@@ -43,6 +44,8 @@ export function translateVirtualService(
     return leave(original, report)
   }
   if (!inspect(original.spec, virtualServiceFates, 'spec', shapeCodes, report)) return leave(original, report)
+  const unmanaged = reasonsToLeave(original, cluster, settings)
+  if (unmanaged) return leave(original, unmanaged)
 
   const surroundings = { namespace: namespaceOf(original), cluster, settings }
   const entries = httpEntries(original, cluster, settings, report)
@@ -56,12 +59,33 @@ export function translateVirtualService(
   for (const route of routes) checkPlace(route, original, cluster, report)
   const services = routes.length > 0 ? subsetServices(routed(original, entries), surroundings, report) : []
   const grants = settings.referenceGrants === 'create' ? referenceGrants(original, routes, cluster, report) : []
-  if (report.untranslatable) return leave(original, report)
+  if (report.untranslatable) return leave(original, withoutConsequences(report, settings))
   for (const route of routes) report('VS-COMPANION-KEPT', 'spec', { route: shown(route) })
   for (const service of services) report('VS-COMPANION-SERVICE', 'spec', { service: keyOf(service) })
   for (const grant of grants) report('VS-COMPANION-GRANT', 'spec', { grant: keyOf(grant) })
   const companions = [...services, ...grants, ...routes]
   return conclude(original, park(original, routes, cluster, settings, report), companions, report)
+}
+
+/** Why nothing of a VirtualService is sidestep's business: no gateway of it is mapped, and no waypoint serves its hosts. */
+function reasonsToLeave(
+  virtualService: istio.VirtualService,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+): Report | undefined {
+  const report = createReport(settings)
+  const doors = doorsOf(virtualService, namespaceOf(virtualService), cluster, settings, report)
+  const isServed = isForMesh(virtualService) && hasWaypoint(virtualService, cluster, settings, report)
+  return doors.length > 0 || isServed || report.diagnostics.length === 0 ? undefined : report
+}
+
+/** The reasons why an object is left; what would follow from a translation is not told when there is none. */
+function withoutConsequences(report: Report, settings: Settings): Report {
+  const reasons = createReport(settings)
+  reasons.diagnostics.push(
+    ...report.diagnostics.filter(({ code, severity }) => severity === 'denial' || isReason(code)),
+  )
+  return reasons
 }
 
 /** All that has destinations, tls and tcp too. */
@@ -89,6 +113,13 @@ function routesForHTTP(
   if (entries.length === 0) return []
   const { namespace, cluster, settings } = surroundings
   const scopes = gatewayScopes(entries, doors, namespace, cluster, report)
+  if (doors.length > 0 && !isForMesh(virtualService))
+    checkHosts(
+      virtualService,
+      settings.clusterDomain,
+      doors.flatMap(({ hosts }) => hosts),
+      report,
+    )
   const inMesh = isForMesh(virtualService) ? meshScopes(virtualService, entries, cluster, settings, report) : []
   // Those at gateways first, as their names go.
   const units = [

@@ -5,7 +5,7 @@ import type * as istio from '../../apis/istio.ts'
 import type { Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { type ClusterSnapshot, inNamespace, namespaceOf } from '../snapshot.ts'
-import { serviceWaypoint } from '../waypoint.ts'
+import { ambientRule, ingressUseWaypointLabel, serviceWaypoint } from '../waypoint.ts'
 import type { HTTPEntry } from './delegates.ts'
 import { fullName, isCovered } from './hosts.ts'
 import { compareAges, doorKeys } from './places.ts'
@@ -47,6 +47,35 @@ export function meshScopes(
   })
 }
 
+/**
+ * Whether a waypoint serves any of the hosts. Reports why none does: then nothing of the VirtualService is sidestep's
+ * business, since its callers still have sidecars.
+ */
+export function hasWaypoint(
+  virtualService: istio.VirtualService,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+  report: Report,
+): boolean {
+  const { hosts = [] } = virtualService.spec
+  return hosts
+    .map((host, i) => {
+      const name = fullName(host.toLowerCase(), namespaceOf(virtualService), settings.clusterDomain)
+      const services = servicesOf(name, cluster, settings)
+      const field = `spec.hosts[${i}]`
+      if (services.length === 0) report('VS-HOSTS-SERVICE', field, { host: host.slice(0, 60) })
+      const served = services.filter(service => serviceWaypoint(service, cluster, settings))
+      for (const service of services)
+        if (!served.includes(service)) report('VS-GATEWAYS-MESH', field, { service: keyOf(service) })
+      return served.length > 0
+    })
+    .some(Boolean)
+}
+
+function keyOf(service: core.Service): string {
+  return `${namespaceOf(service)}/${service.metadata.name}`
+}
+
 function servicesOf(pattern: string, cluster: ClusterSnapshot, settings: Settings): core.Service[] {
   return [...cluster.services.keys()]
     .filter(namespace => pattern.includes('*') || pattern.includes(`.${namespace}.`))
@@ -68,12 +97,22 @@ function checkService(
   report: Report,
 ): void {
   const namespace = namespaceOf(service)
-  const key = `${namespace}/${service.metadata.name}`
+  const key = keyOf(service)
   // A waypoint reads the routes of the Service's own namespace: the caller cannot bring its own.
   if (namespace !== namespaceOf(virtualService)) report('VS-HOSTS-OVERRIDE', field, { service: key })
   if (!serviceWaypoint(service, cluster, settings)) report('VS-GATEWAYS-MESH', field, { service: key })
+  if (isReachedByIngress(service, cluster, settings)) report('VS-GATEWAYS-INGRESS', field, { service: key })
   const winner = winnerOver(virtualService, fullNameOf(service, settings), cluster, settings)
   if (winner) report('VS-HOSTS-LOSER', field, { other: winner, service: key })
+}
+
+/** Whether ingress gateways hand requests for the Service to its waypoint: by its label, its Namespace's, or the settings. */
+function isReachedByIngress(service: core.Service, cluster: ClusterSnapshot, settings: Settings): boolean {
+  const namespace = namespaceOf(service)
+  const labels = [service.metadata.labels, cluster.namespaces.get(namespace)?.metadata.labels]
+  const said = labels.map(labels => labels?.[ingressUseWaypointLabel]).find(value => value !== undefined)
+  if (said !== undefined) return said === 'true'
+  return ambientRule(namespace, cluster, settings)?.waypoint?.ingressUseWaypoint === true
 }
 
 /** `namespace/name` of a VirtualService that sidecars prefer for the host: of the most specific hosts, the oldest. */
@@ -121,10 +160,16 @@ function matchesInMesh(entries: HTTPEntry[], report: Report): ScopedMatch[] {
   })
 }
 
-/** The rules by port of the Service, where some ask for a port. A port is named by all routes of a Service or by none. */
+/**
+ * The rules by port of the Service, where some ask for a port, or leave it to the call which port of several they mean.
+ * A port is named by all routes of a Service or by none.
+ */
 function byPort(service: core.Service, matches: ScopedMatch[]): MeshScope[] {
-  if (matches.every(({ request }) => request.port === undefined)) return [{ service, matches }]
-  return (service.spec?.ports ?? []).flatMap(({ port }) => {
+  const ports = service.spec?.ports ?? []
+  const isAsked = matches.some(({ request }) => request.port !== undefined)
+  const isLeftOpen = matches.some(({ entry: { http } }) => (http.route ?? []).some(to => !to.destination?.port?.number))
+  if (!isAsked && !(isLeftOpen && ports.length > 1)) return [{ service, matches }]
+  return ports.flatMap(({ port }) => {
     const here = matches.filter(({ request }) => request.port === undefined || request.port === port)
     if (here.length === 0) return []
     return [{ service, port, matches: here.map(scoped => ({ ...scoped, request: withoutPort(scoped.request) })) }]

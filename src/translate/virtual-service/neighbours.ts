@@ -145,13 +145,14 @@ export function checkWiderHosts(
   report: Report,
 ): void {
   for (const host of unit.hostnames ?? []) {
-    for (const place of placesOf({ ...unit, hostnames: [host] }, settings)) {
-      for (const other of cluster.routing.near({ ...place, stem: '' }, { below: true })) {
-        if (other.kind !== 'VirtualService' || keyOf(other) === keyOf(own)) continue
-        report('VS-HOSTS-WIDER', 'spec.hosts', { host, other: keyOf(other) })
-        return
-      }
-    }
+    const others = placesOf({ ...unit, hostnames: [host] }, settings).flatMap(place =>
+      [...cluster.routing.near({ ...place, stem: '' }, { below: true })].flatMap(other =>
+        other.kind === 'VirtualService' && keyOf(other) !== keyOf(own) ? [{ key: keyOf(other), host: place.host }] : [],
+      ),
+    )
+    // Who routes for the same host keeps its virtual host, and answers today as well.
+    const [wider] = others.some(other => other.host === host) ? [] : others.map(({ key }) => key).sort()
+    if (wider) report('VS-HOSTS-WIDER', 'spec.hosts', { host, other: wider })
   }
 }
 

@@ -116,7 +116,8 @@ function ordered(
   report: Report,
 ): Pick<Unit, 'entries' | 'dead'> {
   const { alive, dead } = withoutDead(planned)
-  const positive = withoutNegations(alive, report)
+  // What stood behind a negation may be answered in full by the two halves of it.
+  const { alive: positive } = withoutDead(withoutNegations(alive, report))
   const repaired = withIntersections(positive)
   const [...left] = differences(repaired, () => true, 'announced')
   if (left.length > 0 && ruleOrder === 'regex' && isAlone()) return { entries: inRegexOrder(positive, report), dead }
