@@ -145,7 +145,9 @@ export function* differences(
         const ofHost = virtualHostFor(before, request.host)?.routes ?? []
         if ((!served || !announcedRoute) && !answering && ofHost.some(isTold)) continue
         const concerned = [served, announcedRoute].filter(route => route !== undefined)
-        if (concerned.some(ends) || virtualHostFor(before, request.host)?.routes.every(ends)) continue
+        // What nobody answers on a host that a refused VirtualService shares is that one's 404.
+        const isRefusedHost = served ? ofHost.every(ends) : ofHost.some(ends)
+        if (concerned.some(ends) || (ofHost.length > 0 && isRefusedHost)) continue
         yield {
           at: world.at,
           request,
