@@ -45,6 +45,15 @@ function fnv1a(text: string, seed: number): string {
   return (hash >>> 0).toString(16).padStart(8, '0')
 }
 
+/** Far more than any object needs, and few enough for every recursion over it. */
+const depthLimit = 200
+
+/** Whether the value is nested deeper than is read. The API server prunes by schema, but files and annotations hold anything. */
+export function isTooDeep(value: unknown, levels = depthLimit): boolean {
+  if (value === null || typeof value !== 'object') return false
+  return levels === 0 || Object.values(value).some(item => isTooDeep(item, levels - 1))
+}
+
 /** The value without fields that are null, which the API server and Istio read as not set; itself when there are none. */
 export function withoutNulls<T>(value: T): T {
   if (value === null || typeof value !== 'object') return value

@@ -1,7 +1,7 @@
 // translate(): the one entry of the core, a table from kind to translator.
 import type { KubernetesObject } from '../apis/core.ts'
 import { translateAuthorizationPolicy } from './authorization-policy/index.ts'
-import { withoutNulls } from './canonical.ts'
+import { isTooDeep, withoutNulls } from './canonical.ts'
 import { isCompanion } from './companion.ts'
 import { inspect } from './fate.ts'
 import { translateGateway } from './gateway/index.ts'
@@ -44,6 +44,10 @@ export function translate<K extends KubernetesObject>(
   if (!Object.hasOwn(kinds, key)) return leave(object)
   const [translator, type] = kinds[key as keyof typeof kinds]
   const report = createReport(settings)
+  if (isTooDeep(object)) {
+    report(type, 'spec', { wanted: 'object of at most 200 levels' })
+    return leave(object, report)
+  }
   const cleaned = withoutNulls(object)
   if (!inspect(cleaned.metadata, metadataShape, 'metadata', { type }, report)) return leave(object, report)
   if (isCompanion(cleaned) || modeFor(cleaned, cluster, settings) === 'off') return leave(object)

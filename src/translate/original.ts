@@ -3,7 +3,7 @@
 // The annotation keeps, per field, what stood there and a digest of what was written; a field that still has that digest
 // is ours and goes back, every other field is the user's word. This makes every translation a fixed point.
 import type { KubernetesObject, ManagedFieldsEntry } from '../apis/core.ts'
-import { canonicalJson, digest, isEqual } from './canonical.ts'
+import { canonicalJson, digest, isEqual, isTooDeep } from './canonical.ts'
 import { isRecord } from './fate.ts'
 
 export const originalAnnotation = 'sidestep.dev/original'
@@ -123,7 +123,7 @@ function readRewrites(object: KubernetesObject): Record<string, Rewritten> {
   if (typeof annotation !== 'string') return {}
   try {
     const rewrites: unknown = JSON.parse(annotation)
-    if (!isRecord(rewrites)) return {}
+    if (!isRecord(rewrites) || isTooDeep(rewrites)) return {}
     return Object.fromEntries(Object.entries(rewrites).filter(([, value]) => isRecord(value)) as [string, Rewritten][])
   } catch {
     return {} // Somebody has written it by hand: then nothing in the object counts as ours.

@@ -4,8 +4,42 @@ import { RE2JS } from 're2js'
 const compiled = new Map<string, RE2JS | undefined>()
 const compiledLimit = 10_000
 
+/** The longest that any field of an HTTPRoute takes. */
+const lengthLimit = 4096
+/** `re2.max_program_size.error_level` in Istio's bootstrap (istio/istio tools/packaging/common/envoy_bootstrap.json). */
+const instructionLimit = 32_768
+
+/**
+ * About how many instructions RE2 makes of an expression: `(ab){100}` is 200 of them. 0 for what is not even tried, since
+ * the CRD or Envoy would refuse it.
+ */
+export function sizeOf(regex: string): number {
+  if (regex.length > lengthLimit) return 0
+  // The sizes of the groups that are open, and of what a repetition would repeat.
+  const open = [0]
+  let atom = 0
+  const grow = (by: number) => open.push((open.pop() ?? 0) + by)
+  for (const [token, least, most] of regex.matchAll(/\\.|\[(?:\\.|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}|./gsu)) {
+    if (token === '(') open.push(0)
+    else if (token === ')') {
+      atom = open.length > 1 ? (open.pop() ?? 0) : 0
+      grow(atom)
+    } else if (least !== undefined) {
+      const times = Math.max(Number(least), Number(most || 0), 1)
+      grow(atom * (times - 1))
+      atom *= times
+    } else {
+      atom = 1
+      grow(1)
+    }
+  }
+  const size = open.reduce((sum, size) => sum + size, 0)
+  return size > instructionLimit ? 0 : Math.max(size, 1)
+}
+
 /** The compiled expression; undefined when RE2 refuses it, as Envoy then would, and with it the whole listener. */
 function compile(regex: string): RE2JS | undefined {
+  if (sizeOf(regex) === 0) return undefined
   if (compiled.has(regex)) return compiled.get(regex)
   let pattern: RE2JS | undefined
   try {

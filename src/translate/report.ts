@@ -22,12 +22,15 @@ export interface Report {
 /** A report for one object, with the severities that the settings give. */
 export function createReport(settings: Pick<Settings, 'severities'>): Report {
   const diagnostics: Diagnostic[] = []
+  const known = new Set<string>()
   let untranslatable = false
   const report = (code: DiagnosticCode, field: string, parameters: Record<string, string> = {}) => {
     const severity = severityOf(code, settings)
     if (severity === 'denial' || isReason(code)) untranslatable = true
     const message = catalogue[code].message.replace(/\{(\w+)\}/g, (_, name) => parameters[name] ?? `{${name}}`)
-    if (diagnostics.some(known => known.code === code && known.field === field && known.message === message)) return
+    const finding = `${code} ${field}\n${message}`
+    if (known.has(finding)) return
+    known.add(finding)
     diagnostics.push({ code, severity, field, message })
   }
   return Object.defineProperties(report as Report, {

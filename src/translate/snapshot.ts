@@ -2,7 +2,7 @@
 import type * as core from '../apis/core.ts'
 import type * as gateway from '../apis/gateway.ts'
 import type * as istio from '../apis/istio.ts'
-import { withoutNulls } from './canonical.ts'
+import { isTooDeep, withoutNulls } from './canonical.ts'
 import { isCompanion } from './companion.ts'
 import { isRecord } from './fate.ts'
 import { RoutingIndex } from './routing-index.ts'
@@ -182,6 +182,7 @@ export function snapshotOf(
 
 /** Adds an object to the snapshot, or replaces the one of the same kind, namespace and name. */
 export function putObject(snapshot: MutableSnapshot, given: core.KubernetesObject): void {
+  if (isTooDeep(given)) return
   const object = withoutNulls(given)
   const name = object.metadata?.name
   if (typeof name !== 'string' || !isReadable(object, kindKey(object))) return

@@ -21,7 +21,7 @@ function entries(root: istio.HTTPRoute, ...leaves: istio.HTTPRoute[]) {
   const report = createReport({ severities: {} })
   const cluster = snapshotOf([of('leaf', 'team-b', { http: leaves })])
   const http = [{ ...root, delegate }]
-  return httpEntries(of('root', 'team-a', { hosts: ['*'], http }), cluster, profiles.kubeflow, report)
+  return httpEntries(of('root', 'team-a', { hosts: ['*'], http }), cluster, profiles.kubeflow, report) ?? []
 }
 
 /** The matches of the merged entry; undefined when Istio drops it. */

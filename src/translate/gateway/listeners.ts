@@ -34,7 +34,7 @@ export interface PlannedListener {
 
 /** All listeners of one mapping, by name. A server that no listener can stand for is reported and left out. */
 export function listenersOf(sources: Source[], mapping: GatewayMapping, cluster: ClusterSnapshot): PlannedListener[] {
-  const planned: PlannedListener[] = []
+  const planned: ByPort = new Map()
   for (const source of sources) {
     const { spec } = source.istioGateway
     if (!inspect(spec, gatewayFates, 'spec', shapeCodes, source.report)) continue
@@ -44,7 +44,8 @@ export function listenersOf(sources: Source[], mapping: GatewayMapping, cluster:
       for (const listener of serverListeners(server, `spec.servers[${i}]`, source, mapping, cluster))
         put(planned, listener)
   }
-  return planned.sort((a, b) => (a.listener.name < b.listener.name ? -1 : 1))
+  const all = [...planned.values()].flatMap(ofPort => [...ofPort.values()])
+  return all.sort((a, b) => (a.listener.name < b.listener.name ? -1 : 1))
 }
 
 /** `allowedRoutes` of a listener. One that redirects takes no route but ours, which is in its own namespace. */
@@ -147,15 +148,20 @@ function listenerName(protocol: Protocol, port: number, hostname: string): strin
   return companionName(hostname.startsWith('*.') ? `${start}-any.${hostname.slice(2)}` : `${start}.${hostname}`)
 }
 
+/** Port -> host -> listener. */
+type ByPort = Map<number, Map<string, PlannedListener>>
+
 /** Adds a listener, or its namespaces to the one that is there. Reports what cannot stand beside it. */
-function put(planned: PlannedListener[], added: PlannedListener): void {
+function put(planned: ByPort, added: PlannedListener): void {
   const { listener, field } = added
   const [source] = added.sources
-  const samePort = planned.filter(({ listener: { port } }) => port === listener.port)
-  const sameHost = samePort.find(({ listener: { hostname } }) => hostname === listener.hostname)
-  const stranger = samePort.find(({ listener: { protocol } }) => !goTogether(protocol, listener.protocol))
-  if (stranger) source?.report('GW-PORT-CONFLICT', `${field}.port`, { other: originOf(stranger) })
-  else if (!sameHost) planned.push(added)
+  const ofPort = planned.get(listener.port) ?? new Map<string, PlannedListener>()
+  const sameHost = ofPort.get(listener.hostname ?? '*')
+  // Who goes with one that is there goes with all of them.
+  const [first] = ofPort.values()
+  if (first && !goTogether(first.listener.protocol, listener.protocol))
+    source?.report('GW-PORT-CONFLICT', `${field}.port`, { other: originOf(first) })
+  else if (!sameHost) planned.set(listener.port, ofPort.set(listener.hostname ?? '*', added))
   else if (isSame(sameHost, added)) {
     for (const namespace of added.namespaces) sameHost.namespaces.add(namespace)
     if (source && !sameHost.sources.includes(source)) sameHost.sources.push(source)

@@ -7,6 +7,7 @@ import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { gatewayKey } from './doors.ts'
+import { sizeLimit } from './effort.ts'
 import { httpFates, shapeCodes, virtualServiceFates } from './fates.ts'
 
 /** One `http` entry that routes: the VirtualService's own, or a delegate's merged with the root's entry. */
@@ -24,21 +25,27 @@ export function isDelegate({ spec }: istio.VirtualService): boolean {
   return spec !== undefined && (hosts === undefined || (Array.isArray(hosts) && hosts.length === 0))
 }
 
-/** Every entry that routes, in order, with each `delegate` replaced by what it stands for. */
+/**
+ * Every entry that routes, in order, with each `delegate` replaced by what it stands for. Undefined, with a report, when
+ * that makes more matches than are compared: those of a root and of its delegates are multiplied.
+ */
 export function httpEntries(
   virtualService: istio.VirtualService,
   cluster: ClusterSnapshot,
   settings: Settings,
   report: Report,
-): HTTPEntry[] {
+): HTTPEntry[] | undefined {
   const namespace = namespaceOf(virtualService)
-  return (virtualService.spec.http ?? []).flatMap((http, i) => {
+  let count = 0
+  const entries = (virtualService.spec.http ?? []).flatMap((http, i) => {
     const field = `spec.http[${i}]`
     if (!http.delegate) return [{ http, field, namespace }]
     const delegate = delegateOf(http, `${field}.delegate`, namespace, cluster, report)
     if (!delegate) return []
     const root = withFullNames(http, namespace, settings)
     return (delegate.spec.http ?? []).flatMap((leaf, k) => {
+      count += Math.max(http.match?.length ?? 0, 1) * Math.max(leaf.match?.length ?? 0, 1)
+      if (count > sizeLimit) return []
       const here = `${field}.delegate.http[${k}]`
       const merged = mergedEntry(root, withFullNames(leaf, namespaceOf(delegate), settings))
       if (leaf.delegate) report('VS-DELEGATE', `${here}.delegate`)
@@ -47,6 +54,9 @@ export function httpEntries(
       return merged && !leaf.delegate ? [{ http: merged, field: here, namespace: namespaceOf(delegate) }] : []
     })
   })
+  if (count <= sizeLimit) return entries
+  report('VS-SPEC-SIZE', 'spec.http', { what: `${count} matches of delegates` })
+  return undefined
 }
 
 /** The delegate that an entry names, when it is there and open to the root. Without it Istio skips the entry. */

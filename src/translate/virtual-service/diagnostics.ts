@@ -164,6 +164,12 @@ export const virtualServiceDiagnostics = {
     since: '0.1.0',
     message: 'a route takes at most {limit}, the API server would refuse it; split the VirtualService',
   },
+  'VS-SPEC-SIZE': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      '{what} are more than sidestep compares with each other, their order would be unknown; split the VirtualService',
+  },
   'VS-ORDER-DEAD': {
     severity: 'note',
     since: '0.1.0',

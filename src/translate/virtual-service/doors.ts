@@ -39,10 +39,13 @@ export function doorsOf(
   settings: Settings,
   report: Report,
 ): Door[] {
+  const seen = new Set<string>()
   return (virtualService.spec.gateways ?? []).flatMap((name, i) => {
-    if (name === 'mesh') return []
     const field = `spec.gateways[${i}]`
     const istioGateway = gatewayKey(name, namespace)
+    // Istio makes a set of them.
+    if (name === 'mesh' || seen.has(istioGateway)) return []
+    seen.add(istioGateway)
     const mapping = settings.gateways.find(({ istioGateways }) => istioGateways.includes(istioGateway))
     if (!mapping) {
       report('VS-GATEWAYS-UNMAPPED', field, { gateway: istioGateway.slice(0, 80) })

@@ -13,6 +13,7 @@ import { conclude, leave, type Translation } from '../translation.ts'
 import type { Surroundings } from './backends.ts'
 import { type HTTPEntry, httpEntries, isDelegate } from './delegates.ts'
 import { type Door, doorsOf } from './doors.ts'
+import { Effort, tooLarge } from './effort.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
 import { referenceGrants } from './grants.ts'
 import { grpcRoute } from './grpc.ts'
@@ -47,8 +48,15 @@ export function translateVirtualService(
   const unmanaged = reasonsToLeave(original, cluster, settings)
   if (unmanaged) return leave(original, unmanaged)
 
+  const large = tooLarge(original.spec)
+  if (large) {
+    report('VS-SPEC-SIZE', large.field, large)
+    return leave(original, report)
+  }
+
   const surroundings = { namespace: namespaceOf(original), cluster, settings }
   const entries = httpEntries(original, cluster, settings, report)
+  if (entries === undefined) return leave(original, report)
   const doors = doorsOf(original, surroundings.namespace, cluster, settings, report)
   checkDoors(original, doors, report)
   const routes = [
@@ -121,11 +129,16 @@ function routesForHTTP(
       report,
     )
   const inMesh = isForMesh(virtualService) ? meshScopes(virtualService, entries, cluster, settings, report) : []
+  const effort = new Effort()
   // Those at gateways first, as their names go.
   const units = [
-    ...gatewayUnits(virtualService, scopes, cluster, settings, report),
-    ...meshUnits(virtualService, inMesh, cluster, settings, report),
+    ...gatewayUnits(virtualService, scopes, cluster, settings, effort, report),
+    ...meshUnits(virtualService, inMesh, cluster, settings, effort, report),
   ]
+  if (effort.isSpent) {
+    report('VS-SPEC-SIZE', 'spec.http', { what: 'the rules that meet' })
+    return []
+  }
   const reached = new Set(units.flatMap(({ matches }) => matches.map(({ field }) => field)))
   if (!report.untranslatable && units.length > 0) {
     for (const { field } of matchesOf(entries)) if (!reached.has(field)) report('VS-MATCH-NOWHERE', field)

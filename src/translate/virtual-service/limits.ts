@@ -48,6 +48,7 @@ function isHeld(rules: gateway.HTTPRouteRule[]): boolean {
 
 function tiedTogether(planned: PlannedRule[]): PlannedRule[][] {
   const clusters: PlannedRule[][] = []
+  const places = new Map(planned.map((rule, i) => [rule, i]))
   for (const rule of planned) {
     const tied = clusters.filter(cluster => cluster.some(other => isTied(other.match, rule.match)))
     const [first] = tied
@@ -55,7 +56,7 @@ function tiedTogether(planned: PlannedRule[]): PlannedRule[][] {
     else {
       first.push(...tied.slice(1).flat(), rule)
       for (const other of tied.slice(1)) clusters.splice(clusters.indexOf(other), 1)
-      first.sort((a, b) => planned.indexOf(a) - planned.indexOf(b))
+      if (tied.length > 1) first.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0))
     }
   }
   return clusters

@@ -159,7 +159,8 @@ function plannedMethods(method: istio.StringMatch | undefined, field: string, re
   const wanted = kind === 'exact' ? [text] : alternatives(text)
   const foreign = wanted.filter(name => !standardMethods.includes(name))
   if (foreign.length > 0) report('VS-MATCH-METHOD', field, { method: foreign[0]?.slice(0, 40) || '""' })
-  return [...new Set(wanted)]
+  // More than there are is refused already.
+  return [...new Set(wanted)].slice(0, standardMethods.length)
 }
 
 /** The words of `GET|POST`, `(GET|POST)` and `^(GET|POST)$`. Anything else comes out as words that are no methods. */
@@ -181,7 +182,7 @@ function conditions(
   const keyOf = (name: string) => (field.endsWith('.queryParams') ? name : name.toLowerCase())
   if (names.length > conditionLimit) report('VS-MATCH-LIMIT', field, { limit: `${conditionLimit} conditions` })
   const seen = new Set<string>()
-  return names.map(name => {
+  return names.slice(0, conditionLimit).map(name => {
     const here = `${field}[${name}]`
     const isRepeated = seen.has(keyOf(name))
     seen.add(keyOf(name))

@@ -102,10 +102,16 @@ export function matchesThen({ match: { type, value } }: PlannedPath, path: strin
  * files it under. Two matches can meet only if one stem begins with the other.
  */
 export function stemOf(planned: PlannedPath): string {
-  if (isEveryPath(planned)) return ''
+  const known = stems.get(planned)
+  if (known !== undefined) return known
   const text = planned.kind === 'regex' ? literalPrefix(planned.text) : planned.text
-  return text.replace(/\/$/, '')
+  const stem = isEveryPath(planned) ? '' : text.replace(/\/$/, '')
+  stems.set(planned, stem)
+  return stem
 }
+
+/** Asked for each pair of many. */
+const stems = new WeakMap<PlannedPath, string>()
 
 /** Whether no request can matter to both: most of many are told apart by this alone. */
 export function areApart(a: PlannedMatch, b: PlannedMatch): boolean {

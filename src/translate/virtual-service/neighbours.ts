@@ -6,8 +6,9 @@ import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
 import { byAuthority } from './authority.ts'
-import { httpEntries } from './delegates.ts'
+import { type HTTPEntry, httpEntries } from './delegates.ts'
 import { doorsOf } from './doors.ts'
+import { type Effort, regexSteps, tooLarge } from './effort.ts'
 import { hostnamesFor, isCovered } from './hosts.ts'
 import { everything, type PlannedMatch } from './match.ts'
 import { areApart, isCatchAll, matchesThen, meeting, stemOf } from './meeting.ts'
@@ -30,6 +31,9 @@ export interface Unit {
   mesh?: { port?: number }
 }
 
+/** The neighbours that are named to an author. */
+const rivalLimit = 16
+
 /**
  * Reports each entry that takes requests from an older VirtualService on the same Gateway and host, or loses some to it,
  * which it did not before. The younger of two is the one refused; of unknown age, either.
@@ -39,22 +43,40 @@ export function checkNeighbours(
   own: istio.VirtualService,
   cluster: ClusterSnapshot,
   settings: Settings,
+  effort: Effort,
   report: Report,
 ): void {
   const owner = keyOf(own)
+  const silent = createReport({ severities: {} })
+  const rivals = new Set<string>()
+  const hasRegex = unit.entries.some(({ match }) => match.path.match.type === 'RegularExpression')
   for (const other of near(unit, own, cluster, settings)) {
+    // A few are enough to make it clear. On a host that a whole cluster shares, all of it may be in the way.
+    if (rivals.size === rivalLimit || !effort.spend(20)) return
     const order = orderOf(own, other, unit)
-    const orders = [...entriesAt(other, unit, cluster, settings)].flatMap(theirs =>
+    if (order === 'first' && !hasRegex) continue
+    // What is too large to be compared is taken for a rival wherever it is not the younger one.
+    const entries = tooLarge(other.spec) ? undefined : httpEntries(other, cluster, settings, silent)
+    if (!entries) {
+      const [entry] = unit.entries
+      const sample = entry?.match.path.match.value.slice(0, 60) ?? '/'
+      if (!entry) continue
+      rivals.add(keyOf(other))
+      report('VS-ORDER-OVERLAP', entry.field, { taker: entry.field, loser: `VirtualService ${keyOf(other)}`, sample })
+      continue
+    }
+    const orders = [...entriesAt(other, entries, unit, cluster, settings, effort)].flatMap(theirs =>
       possibleOrders(unit.entries, theirs, order),
     )
     const told = new Set<string>()
     for (const inOrder of orders) {
-      for (const { before, after, path, isRegex } of differences(inOrder, isAsked(owner), 'announced')) {
+      for (const { before, after, path, isRegex } of differences(inOrder, isAsked(owner), 'announced', effort)) {
         const entry = [before, after].find(entry => entry?.owner === owner)
         if (!entry || !before || !after) continue
         // One request is enough to make it clear.
         if (told.has(entry.field)) continue
         told.add(entry.field)
+        rivals.add(keyOf(other))
         report(isRegex ? 'VS-ORDER-REGEX' : 'VS-ORDER-OVERLAP', entry.field, {
           taker: nameOf(after, owner),
           loser: nameOf(before, owner),
@@ -121,11 +143,13 @@ function near(
   settings: Settings,
 ): istio.VirtualService[] {
   const found = new Map<string, istio.VirtualService>()
+  // A catch-all stands behind everything in both worlds, so that it meets only what matches every path as well.
+  const asked = new Set(unit.entries.filter(({ match }) => !isLastToday(match)).map(({ match }) => stemOf(match.path)))
+  const stems = [...asked].map(stem => ({ stem, below: true }))
+  if (unit.entries.some(({ match }) => isLastToday(match)) && !asked.has('')) stems.push({ stem: '', below: false })
   for (const place of placesOf(unit, settings)) {
-    for (const { match } of unit.entries) {
-      // A catch-all stands behind everything in both worlds, so that it meets only what matches every path as well.
-      const below = !isLastToday(match)
-      for (const other of cluster.routing.near({ ...place, stem: stemOf(match.path) }, { below })) {
+    for (const { stem, below } of stems) {
+      for (const other of cluster.routing.near({ ...place, stem }, { below })) {
         if (other.kind === 'VirtualService' && keyOf(other) !== keyOf(own)) found.set(keyOf(other), other)
       }
     }
@@ -187,13 +211,14 @@ function placesOf({ parents, hostnames = ['*'] }: Pick<Unit, 'parents' | 'hostna
 /** The entries of a VirtualService wherever it shares a listener and a host name with the unit; they may differ by place. */
 function* entriesAt(
   other: istio.VirtualService,
+  entries: HTTPEntry[],
   unit: Unit,
   cluster: ClusterSnapshot,
   settings: Settings,
+  effort: Effort,
 ): Generator<Entry[]> {
   const silent = createReport({ severities: {} })
   const namespace = namespaceOf(other)
-  const entries = httpEntries(other, cluster, settings, silent)
   const doors = doorsOf(other, namespace, cluster, settings, silent).filter(door => isSeen(other, door))
   const ours = new Set(unit.hostnames ?? ['*'])
   const seen = new Set<string>()
@@ -204,8 +229,11 @@ function* entriesAt(
         const key = rules.matches.map(({ field }) => field).join()
         if (seen.has(key) || !(rules.hostnames ?? ['*']).some(host => ours.has(host))) continue
         seen.add(key)
-        const planned = entriesOf(other, rules.matches, settings, silent)
-        yield withIntersections(withoutNegations(withoutDead(planned).alive, silent))
+        const planned = entriesOf(other, rules.matches, settings, silent).filter(({ match }) =>
+          unit.entries.some(entry => !areApart(entry.match, match)),
+        )
+        if (!effort.spend(planned.length ** 2 + regexSteps(planned))) return
+        yield withIntersections(withoutNegations(withoutDead(planned).alive, effort, silent), effort)
       }
     }
   }

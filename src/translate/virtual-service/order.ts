@@ -4,6 +4,7 @@
 import type * as istio from '../../apis/istio.ts'
 import { canonicalJson } from '../canonical.ts'
 import { literalPrefix } from '../regex.ts'
+import { type Effort, regexSteps } from './effort.ts'
 import type { PlannedMatch, PlannedPath } from './match.ts'
 import { areApart, type Conditions, isCatchAll, isFulfilled, matchesThen, matchesToday, meeting } from './meeting.ts'
 
@@ -39,21 +40,29 @@ export interface Difference {
  * @param inOrder the entries in Istio's order: VirtualServices by age, each in the order of its list
  * @param isAsked which pairs are looked at; of two neighbours, neither is our business
  * @param tolerated what the diagnostics announce: the bare path that a prefix gains, the texts that it loses
+ * @param effort when it is spent, what was found so far is not all there is
  */
 export function* differences(
   inOrder: Entry[],
   isAsked: (a: Entry, b: Entry) => boolean,
   tolerated: 'announced' | 'nothing',
+  effort: Effort,
 ): Generator<Difference> {
+  if (!effort.spend(regexSteps(inOrder))) return
   const token = freshToken(inOrder)
-  for (const [i, later] of inOrder.entries()) {
-    for (const earlier of inOrder.slice(0, i)) {
-      if (!isAsked(earlier, later) || areApart(earlier.match, later.match)) continue
+  const seen: Entry[] = []
+  for (const later of inOrder) {
+    if (!effort.spend(inOrder.length / 10)) return
+    const near = inOrder.filter(({ match }) => !areApart(match, later.match))
+    for (const earlier of seen) {
+      if (areApart(earlier.match, later.match) || !isAsked(earlier, later)) continue
+      if (!effort.spend(2 * near.length)) return
       const conditions = meeting(earlier.match, later.match)
       if (!conditions) continue
       if (isRegexBesideOther(earlier.match, later.match)) yield* regexDifferences(earlier, later)
-      else yield* sampledDifferences(inOrder, [earlier, later], conditions, token, tolerated)
+      else yield* sampledDifferences(near, [earlier, later], conditions, token, tolerated)
     }
+    seen.push(later)
   }
 }
 
@@ -72,9 +81,9 @@ function* sampledDifferences(
   token: string,
   tolerated: 'announced' | 'nothing',
 ): Generator<Difference> {
+  const met = inOrder.filter(({ match }) => isFulfilled(match, conditions))
+  const today = met.filter(({ isAdded }) => !isAdded)
   for (const path of samplePaths(a.match.path, b.match.path, token)) {
-    const met = inOrder.filter(({ match }) => isFulfilled(match, conditions))
-    const today = met.filter(({ isAdded }) => !isAdded)
     const before = firstOf(today.filter(({ match }) => matchesToday(match.path, path)))
     const announced = firstOf(today.filter(({ match }) => matchesThen(match.path, path)))
     for (const after of bestOf(met.filter(({ match }) => matchesThen(match.path, path)))) {
@@ -142,8 +151,18 @@ function isSameAnswer(a: Entry | undefined, b: Entry | undefined, path: string):
 
 /** What Istio does with a request for the path, as text to compare. */
 function answerOf({ http, namespace, match }: Entry, path: string): string {
+  return canonicalJson([namespace, actionOf(http), rewrittenPath(http, match.path, path)])
+}
+
+const actions = new WeakMap<istio.HTTPRoute, string>()
+
+function actionOf(http: istio.HTTPRoute): string {
+  const known = actions.get(http)
+  if (known !== undefined) return known
   const { match: _, name: __, ...action } = http
-  return canonicalJson([namespace, action, rewrittenPath(http, match.path, path)])
+  const text = canonicalJson(action)
+  actions.set(http, text)
+  return text
 }
 
 function rewrittenPath({ rewrite, redirect }: istio.HTTPRoute, planned: PlannedPath, path: string): string | undefined {
@@ -167,9 +186,16 @@ export function compareRanks(a: PlannedMatch, b: PlannedMatch): number {
   return i < 0 ? 0 : (rankA[i] ?? 0) - (rankB[i] ?? 0)
 }
 
-function rankOf({ path: { match }, method, headers, queryParams }: PlannedMatch): number[] {
-  const typeRank = { Exact: 3, PathPrefix: 2, RegularExpression: 1 }[match.type]
-  return [typeRank, byteLength(match.value), method ? 1 : 0, headers.length, queryParams.length]
+const ranks = new WeakMap<PlannedMatch, number[]>()
+
+function rankOf(planned: PlannedMatch): number[] {
+  const known = ranks.get(planned)
+  if (known) return known
+  const { path, method, headers, queryParams } = planned
+  const typeRank = { Exact: 3, PathPrefix: 2, RegularExpression: 1 }[path.match.type]
+  const rank = [typeRank, byteLength(path.match.value), method ? 1 : 0, headers.length, queryParams.length]
+  ranks.set(planned, rank)
+  return rank
 }
 
 /** Of the text in UTF-8, as Go counts. */

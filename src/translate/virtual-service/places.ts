@@ -7,6 +7,7 @@ import { createReport } from '../report.ts'
 import type { RoutingPlace } from '../routing-index.ts'
 import type { Settings } from '../settings.ts'
 import { gatewayKey } from './doors.ts'
+import { tooLarge } from './effort.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
 import { fullName } from './hosts.ts'
 import { everything, plannedMatches } from './match.ts'
@@ -24,11 +25,14 @@ export function virtualServicePlaces({ spec, metadata }: istio.VirtualService): 
   const doors = (gateways.length > 0 ? gateways : ['mesh']).map(name =>
     name === 'mesh' ? 'mesh' : `gateway ${gatewayKey(name, namespace)}`,
   )
-  const stems = http.flatMap(({ match = [] }) =>
-    match.length === 0
-      ? ['']
-      : match.flatMap(request => plannedMatches(request, '', {}, silent).map(({ path }) => stemOf(path))),
-  )
+  // Compared with nobody, it counts as everywhere.
+  const stems = tooLarge(spec)
+    ? ['']
+    : http.flatMap(({ match = [] }) =>
+        match.length === 0
+          ? ['']
+          : match.flatMap(request => plannedMatches(request, '', {}, silent).map(({ path }) => stemOf(path))),
+      )
   const names = hosts.map(host => fullName(host.toLowerCase(), namespace, '').replace(/\.$/, ''))
   return combined(doors, names, stems)
 }

@@ -1,5 +1,6 @@
 // What can be said to Gateway API in another way, so that it answers as Istio does (research/virtualservice.md 2.4).
 import type { Report } from '../report.ts'
+import type { Effort } from './effort.ts'
 import type { PlannedMatch } from './match.ts'
 import { areApart, covers, coversThen, matchesToday, meeting, meetingPath } from './meeting.ts'
 import { differences, type Entry } from './order.ts'
@@ -33,7 +34,7 @@ export function withoutDead(entries: Entry[]): { alive: Entry[]; dead: Map<strin
  * R2: HTTPRoute cannot ask for the absence of a header. The entry is kept without that condition, and before it stand
  * the later ones that answer when the header is there. Reports an entry behind which somebody else would have to answer.
  */
-export function withoutNegations(entries: Entry[], report: Report): Entry[] {
+export function withoutNegations(entries: Entry[], effort: Effort, report: Report): Entry[] {
   let positive: Entry[] = []
   // From the end, so that the later entries have no negations left.
   for (const entry of entries.toReversed()) {
@@ -41,7 +42,8 @@ export function withoutNegations(entries: Entry[], report: Report): Entry[] {
     const shadows = withoutHeaders.flatMap(header => {
       const present = meeting(match, { headers: [header], queryParams: [] })
       // The positive conditions exclude it already.
-      if (!present) return []
+      // Each of them may double what follows.
+      if (!present || !effort.spend(30 * positive.length)) return []
       const { isExpressible, ...conditions } = present
       const asked = { ...entry, match: { path: match.path, ...conditions } }
       const answering = isExpressible ? answeringInItsPlace(asked, positive) : undefined
@@ -73,11 +75,11 @@ function answeringInItsPlace(asked: Entry, later: Entry[]): Entry[] | undefined 
  * entry of their own, with the earlier one's action. The bare path that a prefix would gain goes back in the same way.
  * What cannot be mended so is left for the judge.
  */
-export function withIntersections(entries: Entry[]): Entry[] {
+export function withIntersections(entries: Entry[], effort: Effort): Entry[] {
   let repaired = entries
   for (let inserted = true; inserted && repaired.length < limit; ) {
     inserted = false
-    for (const { path, before, after, isRegex } of differences(repaired, () => true, 'nothing')) {
+    for (const { path, before, after, isRegex } of differences(repaired, () => true, 'nothing', effort)) {
       if (!before || !after || isRegex) continue
       const added = matchesToday(after.match.path, path) ? intersection(before, after) : atPath(before, after, path)
       if (!added || repaired.some(entry => isSameMatch(entry.match, added.match))) continue

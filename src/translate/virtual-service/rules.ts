@@ -2,7 +2,7 @@
 // a rewrite needs a rule with a single match (section 1.3); matches with the same action come together again at the end.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
-import { isEqual } from '../canonical.ts'
+import { canonicalJson } from '../canonical.ts'
 import type { Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { namespaceOf } from '../snapshot.ts'
@@ -134,7 +134,7 @@ export function rulesOf(planned: PlannedRule[], matchesPerRule: number): gateway
   for (const { match, action } of planned) {
     const current = rules.at(-1)
     const hasRoom = (current?.matches ?? []).length < matchesPerRule
-    if (current && hasRoom && isEqual(last, action) && !replacesPrefix(action)) {
+    if (current && hasRoom && !replacesPrefix(action) && last && textOf(last) === textOf(action)) {
       rules[rules.length - 1] = { ...current, matches: [...(current.matches ?? []), httpRouteMatch(match)] }
     } else {
       const { name, ...rest } = action
@@ -143,6 +143,15 @@ export function rulesOf(planned: PlannedRule[], matchesPerRule: number): gateway
     }
   }
   return rules
+}
+
+const texts = new WeakMap<PlannedRule['action'], string>()
+
+/** To compare by: an action may have many matches. */
+function textOf(action: PlannedRule['action']): string {
+  const text = texts.get(action) ?? canonicalJson(action)
+  texts.set(action, text)
+  return text
 }
 
 /** Istio calls its route so, in access logs and for EnvoyFilters, whether it comes from `http[].name` or `rules[].name`. */

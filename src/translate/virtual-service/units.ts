@@ -5,6 +5,7 @@ import type { Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import type { ClusterSnapshot } from '../snapshot.ts'
 import { byAuthority } from './authority.ts'
+import { type Effort, regexSteps } from './effort.ts'
 import { hostnamesFor } from './hosts.ts'
 import { shown } from './match.ts'
 import { isFulfilled, matchesThen } from './meeting.ts'
@@ -22,20 +23,23 @@ export function gatewayUnits(
   scopes: Scope[],
   cluster: ClusterSnapshot,
   settings: Settings,
+  effort: Effort,
   report: Report,
 ): Unit[] {
   return scopes.flatMap(({ parents, matches, isHost }) =>
     byHostnames(virtualService, parents, settings, report).flatMap(({ hostnames, parents }) => {
       const ports = parents.flatMap(({ ports }) => ports)
+      if (!effort.spend((hostnames ?? []).length * matches.length)) return []
       return byAuthority(hostnames, matches, ports, report).flatMap(({ hostnames, cutFrom, matches }) => {
+        if (effort.isSpent) return []
         const planned = entriesOf(virtualService, matches, settings, report)
         const place = { parents, ...(hostnames ? { hostnames } : {}) }
         const isSole = () => isAlone(place, virtualService, cluster, settings)
         // Who else speaks for a name is asked before it gets a virtual host of its own, and then no more.
         if (cutFrom.length > 0 && !isSole()) report('VS-MATCH-AUTHORITY', 'spec.http')
-        const unit = { ...place, matches, ...ordered(planned, isSole, settings, report) }
+        const unit = { ...place, matches, ...ordered(planned, isSole, settings, effort, report) }
         if (isHost && unit.entries.length === 0) checkWiderHosts(unit, virtualService, cluster, settings, report)
-        checkNeighbours(unit, virtualService, cluster, settings, report)
+        checkNeighbours(unit, virtualService, cluster, settings, effort, report)
         checkForeignRoutes(unit, cluster, report)
         return [unit]
       })
@@ -49,6 +53,7 @@ export function meshUnits(
   scopes: MeshScope[],
   cluster: ClusterSnapshot,
   settings: Settings,
+  effort: Effort,
   report: Report,
 ): Unit[] {
   const groups = new Map<string, MeshScope[]>()
@@ -78,7 +83,7 @@ export function meshUnits(
     }))
     const planned = entriesOf(virtualService, matches, settings, report)
     // Of several VirtualServices for a Service only one holds, so it is alone.
-    const unit = { parents, mesh, matches, ...ordered(planned, () => true, settings, report) }
+    const unit = { parents, mesh, matches, ...ordered(planned, () => true, settings, effort, report) }
     checkForeignRoutes(unit, cluster, report)
     return [unit]
   })
@@ -113,13 +118,17 @@ function ordered(
   planned: Entry[],
   isAlone: () => boolean,
   { ruleOrder }: Settings,
+  effort: Effort,
   report: Report,
 ): Pick<Unit, 'entries' | 'dead'> {
+  // What cannot be judged is refused (index.ts).
+  if (!effort.spend(planned.length ** 2 + regexSteps(planned))) return { entries: [], dead: new Map() }
   const { alive, dead } = withoutDead(planned)
   // What stood behind a negation may be answered in full by the two halves of it.
-  const { alive: positive } = withoutDead(withoutNegations(alive, report))
-  const repaired = withIntersections(positive)
-  const [...left] = differences(repaired, () => true, 'announced')
+  const { alive: positive } = withoutDead(withoutNegations(alive, effort, report))
+  const repaired = withIntersections(positive, effort)
+  const [...left] = differences(repaired, () => true, 'announced', effort)
+  if (effort.isSpent) return { entries: [], dead: new Map() }
   if (left.length > 0 && ruleOrder === 'regex' && isAlone()) return { entries: inRegexOrder(positive, report), dead }
   const told = new Set<string>()
   for (const { path, before, after, isRegex } of left) {
