@@ -51,6 +51,9 @@ export function doorsOf(
       return []
     }
     const listeners = listenersOf(mapping, cluster)
+    // A route at a listener that is not there is never accepted, and files do not wait for that.
+    const [key = ''] = mapping.gateway.split('#')
+    if (listeners?.length === 0) report('VS-GATEWAYS-LISTENER', field, { port: istioGateway, gateway: key })
     const servers = byKey(cluster.istioGateways, istioGateway)?.spec?.servers
     const taken = mapping.istioGateways.flatMap(key =>
       (byKey(cluster.istioGateways, key)?.spec?.servers ?? []).flatMap(({ port }) => port?.number ?? []),
