@@ -47,5 +47,5 @@ t.test('a refusal for 50,000 reasons names 100 and counts the others', async t =
   const reason = { code: 'VS-FAULT', severity: 'denial', message: 'x' } as const
   const { message } = toStatus(Array.from({ length: 50_000 }, (_, i) => ({ ...reason, field: `spec.http[${i}]` })))
   t.equal(message?.split('\n').length, 202)
-  t.match(message, /for 50000 reasons:[^]*\nand 49900 more$/)
+  t.match(message, /for 50000 reasons:.*\nand 49900 more$/s)
 })
