@@ -96,9 +96,9 @@ function validate(
   // Garbage collection and finalizers change metadata only, and must always get through.
   if (old && leavesContent(object, old)) return decision(request, mode, 'tolerated', { findings })
 
-  const known = old ? toReasons(old) : []
-  const added = denial.reasons.filter(reason => !known.some(other => isSame(reason, other)))
-  const kept = denial.reasons.filter(reason => !added.includes(reason))
+  const known = new Set((old ? toReasons(old) : []).map(toText))
+  const added = denial.reasons.filter(reason => !known.has(toText(reason)))
+  const kept = denial.reasons.filter(reason => known.has(toText(reason)))
   const keptLines = kept.map(reason => toLine({ ...reason, message: `is let through as before: ${reason.message}` }))
   if (added.length === 0)
     return decision(request, mode, 'tolerated', { findings, lines: [...keptLines, ...linesOf(warnings)] })
@@ -146,8 +146,9 @@ function leavesContent(object: KubernetesObject, old: KubernetesObject): boolean
   return isEqual(specOf(object), specOf(old)) && isEqual(object.metadata.labels ?? {}, old.metadata.labels ?? {})
 }
 
-function isSame(a: Diagnostic, b: Diagnostic): boolean {
-  return a.code === b.code && a.field === b.field && a.message === b.message
+/** What two equal findings have in common. */
+function toText({ code, field, message }: Diagnostic): string {
+  return [code, field, message].join('\n')
 }
 
 /** `/metadata/labels/istio.io~1rev` -> `metadata.labels`: two levels are enough to tell a person what changes. */

@@ -41,12 +41,18 @@ function toWarning(line: string): string {
   return `${space > 0 ? cut.slice(0, space) : cut.replace(/[\uD800-\uDBFF]$/, '')}…`
 }
 
-/** The refusal: every reason at once, each with its code, field, sentence and page. */
+// An object of 1 MB can have 50,000 unknown fields, and the API server hands the whole message on.
+const reasonsShown = 100
+
+/** The refusal: every reason at once, each with its code, field, sentence and page, as long as somebody may read them. */
 export function toStatus(reasons: readonly Diagnostic[]): NonNullable<AdmissionResponse['status']> {
   const heading =
     reasons.length === 1
       ? 'sidestep: this would not work in ambient mode:'
       : `sidestep: this would not work in ambient mode, for ${reasons.length} reasons:`
-  const lines = reasons.map(reason => `- ${toLine(reason)}\n  see docs/diagnostics/${reason.code}.md`)
+  const lines = reasons
+    .slice(0, reasonsShown)
+    .map(reason => `- ${toLine(reason)}\n  see docs/diagnostics/${reason.code}.md`)
+  if (reasons.length > reasonsShown) lines.push(`and ${reasons.length - reasonsShown} more`)
   return { code: 403, reason: 'Forbidden', message: [heading, ...lines].join('\n') }
 }

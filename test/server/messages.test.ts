@@ -42,3 +42,10 @@ t.test('a refusal with one reason does not count', async t => {
     /^sidestep: this would not work in ambient mode:\n- VS-A spec\.x: .*\n {2}see docs\/diagnostics\/VS-A\.md$/,
   )
 })
+
+t.test('a refusal for 50,000 reasons names 100 and counts the others', async t => {
+  const reason = { code: 'VS-FAULT', severity: 'denial', message: 'x' } as const
+  const { message } = toStatus(Array.from({ length: 50_000 }, (_, i) => ({ ...reason, field: `spec.http[${i}]` })))
+  t.equal(message?.split('\n').length, 202)
+  t.match(message, /for 50000 reasons:.*\nand 49900 more$/s)
+})

@@ -6,10 +6,11 @@ import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { inspect } from '../fate.ts'
 import { createReport, type Report } from '../report.ts'
-import { byKey, namespaceOf } from '../snapshot.ts'
+import { byKey, inNamespace, namespaceOf } from '../snapshot.ts'
 import { serviceWaypoint } from '../waypoint.ts'
 import type { Surroundings } from './backends.ts'
 import { type Door, doorsOf, gatewayKey, listenerSpeaks, type Speaks } from './doors.ts'
+import { tooLarge } from './effort.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
 import { fullName, intersection, isCovered } from './hosts.ts'
 import { isForMesh } from './mesh.ts'
@@ -202,13 +203,16 @@ export function checkOthers(
 ): void {
   const silent = createReport({ severities: {} })
   const own = virtualService.metadata
-  for (const other of [...cluster.virtualServices.values()].flatMap(map => [...map.values()])) {
+  const namespaces = [...cluster.virtualServices.keys()].sort()
+  for (const other of namespaces.flatMap(namespace => inNamespace(cluster.virtualServices, namespace))) {
     if (!other.spec?.tls && !other.spec?.tcp) continue
     const isSelf = other.metadata.name === own.name && namespaceOf(other) === namespaceOf(virtualService)
     // The younger of two is the one refused; of unknown age, either.
     const isKnown = own.creationTimestamp !== undefined || other.metadata.creationTimestamp !== undefined
     if (isSelf || (isKnown && compareAges(own, other.metadata) < 0)) continue
     if (!inspect(other.spec, virtualServiceFates, 'spec', shapeCodes, silent)) continue
+    // Too large to be compared, it is not translated either.
+    if (tooLarge(other.spec)) continue
     const namespace = namespaceOf(other)
     const doors = doorsOf(other, namespace, cluster, settings, silent)
     for (const theirs of claimsOf(other, doors, { namespace, cluster, settings }, silent)) {

@@ -303,7 +303,7 @@ export const virtualServiceDiagnostics = {
     untranslated: true,
     since: '0.1.0',
     message:
-      'its rules differ by port, and Gateway {gateway} has no listener for {port}, so nothing is changed; add one',
+      'Gateway {gateway} has no listener for {port} that these rules could attach to, so nothing is changed; add one',
   },
   'VS-HOSTS-SERVICE': {
     severity: 'warning',

@@ -2,6 +2,7 @@
 // listeners of the Kubernetes Gateway that take its place (research/virtualservice.md, sections 3 and 5).
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
+import { allowedRoutes } from '../gateway/listeners.ts'
 import { planOf } from '../gateway/plan.ts'
 import type { Report } from '../report.ts'
 import type { GatewayMapping, Settings } from '../settings.ts'
@@ -53,9 +54,10 @@ export function doorsOf(
     }
     const known = listenersOf(mapping, cluster)
     const listeners = known?.filter(listener => admits(listener, namespace, mapping, cluster))
-    // Nobody would hear of it: the route just is not accepted, and the VirtualService stays.
-    if (known && known.length > 0 && listeners?.length === 0)
-      report('VS-GATEWAYS-ALLOWED', field, { gateway: mapping.gateway, namespace })
+    // Nobody would hear of either: the route just is not accepted, and the VirtualService stays.
+    const [key = ''] = mapping.gateway.split('#')
+    if (known?.length === 0) report('VS-GATEWAYS-LISTENER', field, { port: istioGateway, gateway: key })
+    else if (listeners?.length === 0) report('VS-GATEWAYS-ALLOWED', field, { gateway: mapping.gateway, namespace })
     const servers = byKey(cluster.istioGateways, istioGateway)?.spec?.servers
     const taken = mapping.istioGateways.flatMap(key =>
       (byKey(cluster.istioGateways, key)?.spec?.servers ?? []).flatMap(({ port }) => port?.number ?? []),
@@ -102,7 +104,12 @@ function listenersOf(mapping: GatewayMapping, cluster: ClusterSnapshot): gateway
   const there = byKey(cluster.gateways, key)?.spec?.listeners
   if (!there && mapping.create) {
     const { refused, listeners } = planOf(mapping, cluster)
-    return refused ? undefined : listeners.map(({ listener }) => listener)
+    const namespace = key.slice(0, key.indexOf('/'))
+    if (refused) return undefined
+    return listeners.map(planned => ({
+      ...planned.listener,
+      allowedRoutes: { namespaces: allowedRoutes(planned, namespace) },
+    }))
   }
   return sectionName ? there?.filter(({ name }) => name === sectionName) : there
 }

@@ -6,17 +6,18 @@ export interface ServiceName {
   name: string
 }
 
+/** A label of DNS, which the names of Services and namespaces are. */
+const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+
 /**
  * A host without a dot is a Service in the VirtualService's namespace; one with a dot is taken literally, so that
  * `reviews.prod` names no Service (`ResolveShortnameToFQDN`, istio/istio pkg/config/model).
  */
 export function parseService(host: string, { namespace, shortNames, settings }: Surroundings): ServiceName | undefined {
   const [name = '', itsNamespace, ...rest] = host.split('.')
-  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) return undefined
+  if (!label.test(name) || !label.test(itsNamespace ?? name)) return undefined
   if (itsNamespace === undefined) return { namespace: shortNames ?? namespace, name }
-  return rest.join('.') === `svc.${settings.clusterDomain}` && itsNamespace
-    ? { namespace: itsNamespace, name }
-    : undefined
+  return rest.join('.') === `svc.${settings.clusterDomain}` ? { namespace: itsNamespace, name } : undefined
 }
 
 export function fullName({ namespace, name }: ServiceName, clusterDomain: string): string {
