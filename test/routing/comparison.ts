@@ -11,6 +11,7 @@ import { fullNameOf } from './clusters.ts'
 import {
   type Configuration,
   type GatewayName,
+  isRedirecting,
   istioIngress,
   keyOf,
   kubernetesIngress,
@@ -169,6 +170,7 @@ function gatewayWorlds(configuration: Configuration, kept: core.KubernetesObject
     if (!configuration.virtualServices.some(vs => gatewaysOf(vs).includes(`istio-system/${name}`))) return []
     return portsOf(configuration, name)
       .filter(port => ports[port].protocol.startsWith('HTTP'))
+      .filter(port => name !== 'public' || !configuration.unheard?.includes(port))
       .map(port => {
         const ingress = istioIngress(configuration, name, port)
         const kubernetes = kubernetesIngress(configuration, name, port, kept)
@@ -176,7 +178,10 @@ function gatewayWorlds(configuration: Configuration, kept: core.KubernetesObject
           at: `${name} ${port}`,
           ingress,
           hosts: gatewayHosts(configuration, ingress),
-          before: virtualHostsOfVirtualServices(configuration.virtualServices, ingress),
+          // What only redirects reads no VirtualService, and neither may the listener in its place.
+          before: isRedirecting(configuration, name, port)
+            ? []
+            : virtualHostsOfVirtualServices(configuration.virtualServices, ingress),
           after: routes => virtualHostsOfHTTPRoutes(routes, kubernetes),
         }
       })

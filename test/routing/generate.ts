@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type * as gateway from '../../src/apis/gateway.ts'
 import type * as istio from '../../src/apis/istio.ts'
+import type { Settings } from '../../src/translate/settings.ts'
 import { type Configuration, keyOf, namespaces, type PortName } from './configuration.ts'
 
 /** Fragments of an object, put together. The first alternative of each is what a failure shrinks to. */
@@ -50,14 +51,17 @@ export const features = [
   'faults',
   'foreign routes',
   'gateways',
+  'grants',
   'hosts',
   'internal gateway',
+  'listeners',
   'mesh',
   'methods',
   'mirrors',
   'ports',
   'regex rewrites',
   'retries',
+  'rule order',
   'scheme',
   'scopes',
   'sources',
@@ -599,14 +603,32 @@ function configurationWith(chosen: Feature[]): fc.Arbitrary<Configuration> {
         ...(has('mesh') ? [fc.record({ waypoints: fc.constantFrom<string[][]>(['a', 'b'], ['a'], []) })] : []),
         ...(has('retries') ? [fc.record({ experimental: fc.boolean() })] : []),
         ...(has('foreign routes') ? [fc.record({ httpRoutes: fc.tuple(foreign) })] : []),
+        ...(has('listeners')
+          ? [
+              fc.constantFrom<Partial<Configuration>[]>(
+                { openListeners: true },
+                { openListeners: true, serverHosts: ['app.example.com'] },
+                { openListeners: true, serverHosts: ['a/*.example.com', 'b/example.org'] },
+                { ports: ['http', 'https'], redirecting: ['http'] },
+                { ports: ['http', 'extra'], redirecting: ['http'], unheard: ['extra'] },
+                { ports: ['extra', 'http'], unheard: ['extra'] },
+              ),
+            ]
+          : []),
+      ),
+      settings: assembled<Settings>(
+        ...(has('rule order') ? [fc.constant<Partial<Settings>>({ ruleOrder: 'regex' })] : []),
+        ...(has('subsets') ? [sometimes(80, fc.constant<Partial<Settings>>({ subsets: 'services' }))] : []),
+        ...(has('grants') ? [fc.constant<Partial<Settings>>({ referenceGrants: 'create' })] : []),
       ),
       virtualServices,
       delegates: has('delegates') ? delegates : fc.constant([]),
       tell: fc.boolean(),
     })
-    .map(({ surroundings, virtualServices, delegates, tell }) => {
+    .map(({ surroundings, settings, virtualServices, delegates, tell }) => {
       const all = [...virtualServices, ...delegates]
-      return { ...surroundings, virtualServices: tell ? all.map(told) : all }
+      const chosen = Object.keys(settings).length > 0 ? { settings } : {}
+      return { ...surroundings, ...chosen, virtualServices: tell ? all.map(told) : all }
     })
 }
 
