@@ -32,8 +32,8 @@ export interface Configuration {
   redirecting?: PortName[]
   /** Ports of the public gateway that the new Gateway has no listener for: nobody can ask there any more. */
   unheard?: PortName[]
-  /** Whether the listeners of the new Gateway take every host and namespace, whatever the old servers take. */
-  openListeners?: boolean
+  /** Hosts of the listeners of the new Gateway, where they are not those of the servers. */
+  listenerHosts?: string[]
   /** What an administrator has chosen otherwise than in `settings`. */
   settings?: Partial<Settings>
 }
@@ -210,16 +210,13 @@ function gateways(configuration: Configuration, name: GatewayName): [istio.Gatew
   ]
 }
 
-/**
- * One listener for each host of each server, open to the namespaces that the server's host is for; or one for each server
- * that is open to all.
- */
+/** One listener for each host of each server, open to the namespaces that the host is for. */
 function listenersOf(configuration: Configuration, name: GatewayName): gateway.Listener[] {
-  const { unheard = [], openListeners } = name === 'public' ? configuration : {}
+  const { unheard = [], listenerHosts = serverHostsOf(configuration, name) } = name === 'public' ? configuration : {}
   return portsOf(configuration, name).flatMap(portName => {
     if (unheard.includes(portName)) return []
     const { port, protocol } = ports[portName]
-    return (openListeners ? ['*'] : serverHostsOf(configuration, name)).map((scoped, i): gateway.Listener => {
+    return listenerHosts.map((scoped, i): gateway.Listener => {
       const [host = '', namespace = '*'] = scoped.split('/').reverse()
       const tls = { HTTPS: { tls: certificates }, TLS: { tls: { mode: 'Passthrough' as const } }, HTTP: {}, TCP: {} }[
         protocol
