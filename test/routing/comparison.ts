@@ -11,6 +11,7 @@ import { fullNameOf } from './clusters.ts'
 import {
   type Configuration,
   type GatewayName,
+  isRedirecting,
   istioIngress,
   keyOf,
   kubernetesIngress,
@@ -22,9 +23,9 @@ import {
   services,
 } from './configuration.ts'
 import { type Chain, type ConnectionRoute, chainFor, chainsOfRoutes, chainsOfVirtualServices } from './connections.ts'
-import { answerAlike, answerOf, type Route, routeFor, type VirtualHost, virtualHostFor } from './envoy.ts'
+import { answerAlike, answerOf, type Route, routeFor, type VirtualHost, virtualHostFor, withoutPort } from './envoy.ts'
 import { refusals } from './http-route-admission.ts'
-import { virtualHostsOfHTTPRoutes, virtualHostsOfWaypoint } from './http-route-evaluator.ts'
+import { hostOf, virtualHostsOfHTTPRoutes, virtualHostsOfWaypoint } from './http-route-evaluator.ts'
 import { gatewayHosts, requestsFor } from './requests.ts'
 import { subsumes } from './virtual-hosts.ts'
 import {
@@ -173,18 +174,29 @@ function gatewayWorlds(configuration: Configuration, kept: core.KubernetesObject
     if (!configuration.virtualServices.some(vs => gatewaysOf(vs).includes(`istio-system/${name}`))) return []
     return portsOf(configuration, name)
       .filter(port => ports[port].protocol.startsWith('HTTP'))
+      .filter(port => name !== 'public' || !configuration.unheard?.includes(port))
       .map(port => {
         const ingress = istioIngress(configuration, name, port)
         const kubernetes = kubernetesIngress(configuration, name, port, kept)
         return {
           at: `${name} ${port}`,
           ingress,
-          hosts: gatewayHosts(configuration, ingress),
-          before: virtualHostsOfVirtualServices(configuration.virtualServices, ingress),
+          // A host that no listener takes is the administrator's choice: nobody comes in with it.
+          hosts: gatewayHosts(configuration, ingress).filter(
+            host => !configuration.listenerHosts || kubernetes.listeners.some(listener => isFor(listener, host)),
+          ),
+          // What only redirects reads no VirtualService, and neither may the listener in its place.
+          before: isRedirecting(configuration, name, port)
+            ? []
+            : virtualHostsOfVirtualServices(configuration.virtualServices, ingress),
           after: routes => virtualHostsOfHTTPRoutes(routes, kubernetes),
         }
       })
   })
+}
+
+function isFor(listener: gateway.Listener, host: string): boolean {
+  return subsumes(hostOf(listener), withoutPort(host))
 }
 
 /** A client in each namespace, and the Services that some VirtualService of the mesh names. */

@@ -28,6 +28,14 @@ export interface Configuration {
   waypoints?: string[]
   /** Whether the HTTPRoute CRD is that of the experimental channel, which has `retry`. */
   experimental?: boolean
+  /** HTTP ports of the public gateway that only send clients to HTTPS. */
+  redirecting?: PortName[]
+  /** Ports of the public gateway that the new Gateway has no listener for: nobody can ask there any more. */
+  unheard?: PortName[]
+  /** Hosts of the listeners of the new Gateway, where they are not those of the servers. */
+  listenerHosts?: string[]
+  /** What an administrator has chosen otherwise than in `settings`. */
+  settings?: Partial<Settings>
 }
 
 export type PortName = keyof typeof ports
@@ -71,6 +79,10 @@ export function portsOf(configuration: Configuration, name: GatewayName): PortNa
 
 function serverHostsOf(configuration: Configuration, name: GatewayName): string[] {
   return name === 'public' ? (configuration.serverHosts ?? ['*']) : ['*']
+}
+
+export function isRedirecting({ redirecting }: Configuration, name: GatewayName, portName: PortName): boolean {
+  return name === 'public' && redirecting !== undefined && redirecting.includes(portName)
 }
 
 function ingressOf(portName: PortName): Ingress {
@@ -124,10 +136,11 @@ export function ofKind<T extends core.KubernetesObject>(kind: T['kind'], objects
 /** Translates every VirtualService, each with all of them in the snapshot. Keyed by `namespace/name`. */
 export function translateAll(configuration: Configuration): Map<string, Translation> {
   const snapshot = snapshotOf(objectsOf(configuration))
+  const chosen = { ...settings, ...configuration.settings }
   return new Map(
     configuration.virtualServices.map(virtualService => [
       keyOf(virtualService),
-      translate(virtualService, snapshot, settings),
+      translate(virtualService, snapshot, chosen),
     ]),
   )
 }
@@ -172,7 +185,7 @@ function gateways(configuration: Configuration, name: GatewayName): [istio.Gatew
     const tls = {
       HTTPS: { tls: { mode: 'SIMPLE', credentialName: 'certificate' } },
       TLS: { tls: { mode: 'PASSTHROUGH' } },
-      HTTP: {},
+      HTTP: isRedirecting(configuration, name, portName) ? { tls: { httpsRedirect: true } } : {},
       TCP: {},
     }[protocol]
     return {
@@ -197,11 +210,13 @@ function gateways(configuration: Configuration, name: GatewayName): [istio.Gatew
   ]
 }
 
-/** One listener for each host of each server, open to the namespaces that the server's host is for. */
+/** One listener for each host of each server, open to the namespaces that the host is for. */
 function listenersOf(configuration: Configuration, name: GatewayName): gateway.Listener[] {
+  const { unheard = [], listenerHosts = serverHostsOf(configuration, name) } = name === 'public' ? configuration : {}
   return portsOf(configuration, name).flatMap(portName => {
+    if (unheard.includes(portName)) return []
     const { port, protocol } = ports[portName]
-    return serverHostsOf(configuration, name).map((scoped, i): gateway.Listener => {
+    return listenerHosts.map((scoped, i): gateway.Listener => {
       const [host = '', namespace = '*'] = scoped.split('/').reverse()
       const tls = { HTTPS: { tls: certificates }, TLS: { tls: { mode: 'Passthrough' as const } }, HTTP: {}, TCP: {} }[
         protocol

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type * as gateway from '../../src/apis/gateway.ts'
 import type * as istio from '../../src/apis/istio.ts'
+import type { Settings } from '../../src/translate/settings.ts'
 import { type Configuration, keyOf, namespaces, type PortName } from './configuration.ts'
 
 /** Fragments of an object, put together. The first alternative of each is what a failure shrinks to. */
@@ -19,15 +20,21 @@ function sometimes<T extends object>(percent: number, fragment: fc.Arbitrary<T>)
 
 const prefixes = ['/', '/a', '/a/', '/ab', '/a/b', '/a/b/', '/a.b']
 const exacts = ['/a', '/a/', '/ab', '/a/b', '/a/b/', '/a.b', '/']
-const regexes = ['/a.*', '/a/.*', '/a[^/].*', '/[ab]', '/a(/.*)?', '/.*', '.*']
+const regexes = ['/a.*', '/a/.*', '/a[^/].*', '/[ab]', '/a(/.*)?', '/a/b.*', '/.*', '.*']
 
-const uri: fc.Arbitrary<istio.StringMatch> = fc.oneof(
-  { weight: 30, arbitrary: fc.record({ prefix: fc.constantFrom(...prefixes) }) },
-  { weight: 15, arbitrary: fc.record({ exact: fc.constantFrom(...exacts) }) },
-  { weight: 5, arbitrary: fc.record({ regex: fc.constantFrom(...regexes) }) },
-  // Never matches a request: no leading slash.
-  { weight: 1, arbitrary: fc.constant({ prefix: 'a' }) },
-)
+function uriWith(chosen: Feature[]): fc.Arbitrary<istio.StringMatch> {
+  return fc.oneof(
+    { weight: 30, arbitrary: fc.record({ prefix: fc.constantFrom(...prefixes) }) },
+    { weight: 15, arbitrary: fc.record({ exact: fc.constantFrom(...exacts) }) },
+    // An order that nothing but regexes can keep is seldom one without any.
+    {
+      weight: chosen.some(feature => ['regexes', 'rule order'].includes(feature)) ? 40 : 5,
+      arbitrary: fc.record({ regex: fc.constantFrom(...regexes) }),
+    },
+    // Never matches a request: no leading slash.
+    { weight: 1, arbitrary: fc.constant({ prefix: 'a' }) },
+  )
+}
 
 const value: fc.Arbitrary<istio.StringMatch> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ exact: fc.constantFrom('v1', 'v2') }) },
@@ -50,14 +57,19 @@ export const features = [
   'faults',
   'foreign routes',
   'gateways',
+  'grants',
   'hosts',
   'internal gateway',
+  'listeners',
   'mesh',
   'methods',
   'mirrors',
   'ports',
+  'prefix redirects',
   'regex rewrites',
+  'regexes',
   'retries',
+  'rule order',
   'scheme',
   'scopes',
   'sources',
@@ -98,6 +110,7 @@ const conditions: Partial<Record<Feature, fc.Arbitrary<Conditions>>> = {
     { scheme: { exact: 'https' } },
     { scheme: { exact: 'http' } },
     { scheme: { prefix: 'http' } },
+    { scheme: { prefix: 'https' } },
   ),
   sources: fc.constantFrom<Conditions[]>(
     { sourceNamespace: 'istio-system' },
@@ -114,7 +127,7 @@ const conditions: Partial<Record<Feature, fc.Arbitrary<Conditions>>> = {
 
 function matchWith(chosen: Feature[]): fc.Arbitrary<istio.HTTPMatchRequest> {
   return assembled<istio.HTTPMatchRequest>(
-    sometimes(85, fc.record({ uri })),
+    sometimes(85, fc.record({ uri: uriWith(chosen) })),
     sometimes(15, fc.record({ method: fc.record({ exact: fc.constantFrom('GET', 'POST') }) })),
     sometimes(
       25,
@@ -215,24 +228,34 @@ const rewrite: fc.Arbitrary<istio.HTTPRewrite> = assembled<istio.HTTPRewrite>(
   sometimes(15, fc.record({ authority: fc.constant('in.example.com') })),
 )
 
-const redirect: fc.Arbitrary<istio.HTTPRedirect> = assembled<istio.HTTPRedirect>(
+const redirect: fc.Arbitrary<istio.HTTPRedirect> = redirectTo(
   fc.oneof(
     { weight: 4, arbitrary: fc.constant({}) },
     { weight: 5, arbitrary: fc.record({ uri: fc.constantFrom('/a/', '/b') }) },
-    { weight: 1, arbitrary: fc.record({ prefixRewrite: fc.constantFrom('/b', '/b/', '/') }) },
+    { weight: 1, arbitrary: prefixRewrite() },
   ),
-  fc.oneof(
-    { weight: 7, arbitrary: fc.constant({}) },
-    { weight: 2, arbitrary: fc.record({ port: fc.constantFrom(443, 8443) }) },
-    {
-      weight: 1,
-      arbitrary: fc.record({ derivePort: fc.constantFrom('FROM_REQUEST_PORT', 'FROM_PROTOCOL_DEFAULT') }),
-    },
-  ),
-  sometimes(30, fc.record({ authority: fc.constant('new.example.com') })),
-  sometimes(30, fc.record({ scheme: fc.constantFrom('https', 'http') })),
-  sometimes(50, fc.record({ redirectCode: fc.constantFrom(301, 302, 303, 307, 308) })),
 )
+
+function prefixRewrite(): fc.Arbitrary<istio.HTTPRedirect> {
+  return fc.record({ prefixRewrite: fc.constantFrom('/b', '/b/', '/') })
+}
+
+function redirectTo(path: fc.Arbitrary<istio.HTTPRedirect>): fc.Arbitrary<istio.HTTPRedirect> {
+  return assembled<istio.HTTPRedirect>(
+    path,
+    fc.oneof(
+      { weight: 7, arbitrary: fc.constant({}) },
+      { weight: 2, arbitrary: fc.record({ port: fc.constantFrom(443, 8443) }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({ derivePort: fc.constantFrom('FROM_REQUEST_PORT', 'FROM_PROTOCOL_DEFAULT') }),
+      },
+    ),
+    sometimes(30, fc.record({ authority: fc.constant('new.example.com') })),
+    sometimes(30, fc.record({ scheme: fc.constantFrom('https', 'http') })),
+    sometimes(50, fc.record({ redirectCode: fc.constantFrom(301, 302, 303, 307, 308) })),
+  )
+}
 
 const origin = fc.constantFrom<istio.StringMatch[]>(
   { exact: 'https://app.example.com' },
@@ -310,6 +333,8 @@ function mirrorsTo(destination: fc.Arbitrary<istio.Destination>): fc.Arbitrary<P
 const regexRewrite = fc.constantFrom<istio.HTTPRewrite[]>(
   { uriRegexRewrite: { match: '/a(.*)', rewrite: '/c\\1' } },
   { uriRegexRewrite: { match: '^/a(/|$)(.*)', rewrite: '/\\2' } },
+  { uriRegexRewrite: { match: '^/a/(.*)', rewrite: '/\\1' } },
+  { uriRegexRewrite: { match: '/a/?(.*)', rewrite: '/\\1' } },
   { uriRegexRewrite: { match: '/.*', rewrite: '/b' } },
   { uriRegexRewrite: { match: '^.*$', rewrite: '/b/' } },
 )
@@ -319,7 +344,7 @@ function httpWith(chosen: Feature[]): fc.Arbitrary<istio.HTTPRoute> {
   const destination = destinationWith(chosen)
   const routed: fc.Arbitrary<istio.HTTPRoute> = assembled<istio.HTTPRoute>(
     fc.record({ route: routeWith(chosen) }),
-    sometimes(35, fc.record({ rewrite })),
+    sometimes(has('rule order') ? 10 : 35, fc.record({ rewrite })),
     ...(has('regex rewrites') ? [sometimes(40, fc.record({ rewrite: regexRewrite }))] : []),
     sometimes(20, fc.record({ timeout: fc.constantFrom('1.5s', '300s', null) })),
     ...(has('retries') ? [sometimes(50, fc.record({ retries }))] : []),
@@ -330,6 +355,7 @@ function httpWith(chosen: Feature[]): fc.Arbitrary<istio.HTTPRoute> {
     fc.oneof(
       { weight: 80, arbitrary: routed },
       { weight: has('ports') ? 30 : 10, arbitrary: fc.record({ redirect }) },
+      { weight: has('prefix redirects') ? 60 : 0, arbitrary: fc.record({ redirect: redirectTo(prefixRewrite()) }) },
       ...(has('direct responses')
         ? [
             {
@@ -396,6 +422,7 @@ function boundWith(chosen: Feature[]): fc.Arbitrary<Pick<istio.VirtualServiceSpe
               arbitrary: fc.constantFrom<string[][]>(
                 ['istio-system/internal'],
                 ['istio-system/public', 'istio-system/internal'],
+                ['istio-system/internal', 'istio-system/public'],
               ),
             },
           ]
@@ -558,7 +585,8 @@ function configurationWith(chosen: Feature[]): fc.Arbitrary<Configuration> {
   const has = (feature: Feature) => chosen.includes(feature)
   const virtualService = virtualServiceWith(chosen)
   const virtualServices: fc.Arbitrary<istio.VirtualService[]> = fc.oneof(
-    { weight: 3, arbitrary: fc.tuple(virtualService) },
+    // Where somebody else routes for the host, no order by regexes holds.
+    { weight: has('rule order') ? 12 : 3, arbitrary: fc.tuple(virtualService) },
     {
       weight: 4,
       arbitrary: fc.uniqueArray(virtualService, { minLength: 2, maxLength: 4, size: 'max', selector: keyOf }),
@@ -599,14 +627,31 @@ function configurationWith(chosen: Feature[]): fc.Arbitrary<Configuration> {
         ...(has('mesh') ? [fc.record({ waypoints: fc.constantFrom<string[][]>(['a', 'b'], ['a'], []) })] : []),
         ...(has('retries') ? [fc.record({ experimental: fc.boolean() })] : []),
         ...(has('foreign routes') ? [fc.record({ httpRoutes: fc.tuple(foreign) })] : []),
+        ...(has('listeners')
+          ? [
+              fc.constantFrom<Partial<Configuration>[]>(
+                { listenerHosts: ['*'], serverHosts: ['app.example.com'] },
+                { listenerHosts: ['*'], serverHosts: ['a/*.example.com', 'b/example.org'] },
+                { ports: ['http', 'https'], redirecting: ['http'] },
+                { ports: ['http', 'extra'], redirecting: ['http'], unheard: ['extra'] },
+                { ports: ['extra', 'http'], unheard: ['extra'] },
+              ),
+            ]
+          : []),
+      ),
+      settings: assembled<Settings>(
+        ...(has('rule order') ? [fc.constant<Partial<Settings>>({ ruleOrder: 'regex' })] : []),
+        ...(has('subsets') ? [sometimes(80, fc.constant<Partial<Settings>>({ subsets: 'services' }))] : []),
+        ...(has('grants') ? [fc.constant<Partial<Settings>>({ referenceGrants: 'create' })] : []),
       ),
       virtualServices,
       delegates: has('delegates') ? delegates : fc.constant([]),
       tell: fc.boolean(),
     })
-    .map(({ surroundings, virtualServices, delegates, tell }) => {
+    .map(({ surroundings, settings, virtualServices, delegates, tell }) => {
       const all = [...virtualServices, ...delegates]
-      return { ...surroundings, virtualServices: tell ? all.map(told) : all }
+      const chosen = Object.keys(settings).length > 0 ? { settings } : {}
+      return { ...surroundings, ...chosen, virtualServices: tell ? all.map(told) : all }
     })
 }
 
