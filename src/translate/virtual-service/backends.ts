@@ -7,6 +7,7 @@ import type { Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot, inNamespace } from '../snapshot.ts'
 import { isGranted } from './grants.ts'
 import { headerFilters } from './headers.ts'
+import { shown } from './match.ts'
 import { fullName, keyOf, parseService, type ServiceName } from './service-name.ts'
 import { subsetService } from './subsets.ts'
 
@@ -28,18 +29,25 @@ export interface Surroundings {
 
 const weightLimit = 1_000_000
 
-/** Destinations without headers, as those of tls and tcp are, give backendRefs without filters. */
+/**
+ * Destinations without headers, as those of tls and tcp are, give backendRefs without filters.
+ * @param routeHeaders what the rule does to headers besides
+ */
 export function backendRefs(
   destinations: istio.HTTPRouteDestination[],
   field: string,
   surroundings: Surroundings,
   report: Report,
+  routeHeaders: istio.Headers = {},
 ): gateway.HTTPBackendRef[] {
   // A single destination gets everything, whatever its weight; among several, no weight means no traffic, where
   // Gateway API's default would be 1 (`applyHTTPRouteDestination`, istio/istio pilot/pkg/networking/core/route).
   const isShared = destinations.length > 1
   const sum = destinations.reduce((total, { weight = 0 }) => total + weight, 0)
   if (isShared && sum <= 0) report('VS-ROUTE-WEIGHT', field)
+  // Of several destinations the rule's headers win, of one its own. An HTTPRoute drops those without weight, and where one
+  // is left it is a single one (docs/decisions/0003-envoy.md).
+  const isLast = isShared && destinations.filter(({ weight = 0 }) => weight > 0).length === 1
   if (destinations.length > 16) report('VS-MATCH-LIMIT', field, { limit: '16 destinations in a rule' })
   return destinations.flatMap((destination, i) => {
     const here = `${field}[${i}]`
@@ -47,10 +55,28 @@ export function backendRefs(
     if (isShared && (weight < 0 || weight > weightLimit)) report('VS-ROUTE-WEIGHT', `${here}.weight`)
     const backend = backendRef(destination.destination ?? {}, `${here}.destination`, surroundings, report)
     if (!backend) return []
-    const { filters, hostname } = headerFilters(headers, `${here}.headers`, report)
+    const own = isLast ? withoutOverruled(headers, routeHeaders, `${here}.headers`, report) : headers
+    const { filters, hostname } = headerFilters(own, `${here}.headers`, report)
     const all = hostname ? settingHost(filters, hostname) : filters
     return [{ ...backend, ...(isShared ? { weight } : {}), ...(all.length > 0 ? { filters: all } : {}) }]
   })
+}
+
+/** The headers of a destination without those that the rule sets or removes after it. Reports one that the rule adds to. */
+function withoutOverruled(own: istio.Headers, rule: istio.Headers, field: string, report: Report): istio.Headers {
+  const operations = (side: 'request' | 'response'): istio.HeaderOperations => {
+    const { set = {}, add = {}, remove = [] } = rule[side] ?? {}
+    const overruled = new Set([...Object.keys(set), ...remove].map(name => name.toLowerCase()))
+    const isKept = (name: string) => !overruled.has(name.toLowerCase())
+    const added = new Set(Object.keys(add).map(name => name.toLowerCase()))
+    const { set: ownSet = {}, add: ownAdd = {}, remove: ownRemove = [] } = own[side] ?? {}
+    for (const name of [...Object.keys(ownSet), ...ownRemove])
+      if (isKept(name) && added.has(name.toLowerCase())) report('VS-HEADERS', `${field}.${side}`, { name: shown(name) })
+    const kept = (headers: Record<string, string>) =>
+      Object.fromEntries(Object.entries(headers).filter(([name]) => isKept(name)))
+    return { set: kept(ownSet), add: kept(ownAdd), remove: ownRemove.filter(isKept) }
+  }
+  return { request: operations('request'), response: operations('response') }
 }
 
 /**

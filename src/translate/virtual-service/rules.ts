@@ -82,7 +82,7 @@ function commonAction(http: istio.HTTPRoute, field: string, surroundings: Surrou
   return {
     ...common,
     filters: [...common.filters, ...mirrorFilters(http, field, surroundings, report)],
-    backendRefs: backendRefs(route, `${field}.route`, surroundings, report),
+    backendRefs: backendRefs(route, `${field}.route`, surroundings, report, headers),
     ...timeoutsOf(request, retrying),
   }
 }
