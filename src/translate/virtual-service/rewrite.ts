@@ -92,19 +92,17 @@ function prefixModifier(
  */
 function regexModifier(
   { match = '', rewrite = '' }: NonNullable<istio.HTTPRewrite['uriRegexRewrite']>,
-  { match: { type, value }, base, text }: PlannedPath,
+  { match: { type, value }, base }: PlannedPath,
   field: string,
   report: Report,
 ): gateway.HTTPPathModifier | undefined {
   if (/^\^?\/?\.\*\$?$/.test(match) && rewrite.startsWith('/') && !rewrite.includes('\\'))
     return { type: 'ReplaceFullPath', replaceFullPath: rewrite }
-  const [, prefix, rest] = /^\^?(\/[^()|$?]+?)(\(\/\|\$\)\(\.\*\)|\/\?\(\.\*\)|\/\(\.\*\))\$?$/.exec(match) ?? []
+  // `^/app/(.*)` is none of them: it leaves bare `/app` as it is, which PathPrefix gains and would replace.
+  const [, prefix, rest] = /^\^?(\/[^()|$?]+?)(\(\/\|\$\)\(\.\*\)|\/\?\(\.\*\))\$?$/.exec(match) ?? []
   const isPrefix = type === 'PathPrefix' && base === undefined && prefix === value && /^[-\w/.~]+$/.test(value)
-  const isBareKept = rest === '/(.*)'
   const remainder = rest?.startsWith('(') ? '/\\2' : '/\\1'
-  // `^/app/(.*)` leaves bare `/app` as it is, which a match of `/app/` did not take.
-  if (isPrefix && rewrite === remainder && !(isBareKept && !text.endsWith('/')))
-    return { type: 'ReplacePrefixMatch', replacePrefixMatch: '/' }
+  if (isPrefix && rewrite === remainder) return { type: 'ReplacePrefixMatch', replacePrefixMatch: '/' }
   report('VS-REWRITE-REGEX', field)
   return undefined
 }
