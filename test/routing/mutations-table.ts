@@ -532,6 +532,7 @@ export const mutations: Mutation[] = [
     from: "if (difference) return difference < 0 ? 'first' : 'second'",
     to: '',
     features: ['exportTo'],
+    seed: 2401,
   },
   {
     name: 'Only those above a path are found',
@@ -539,7 +540,7 @@ export const mutations: Mutation[] = [
     from: 'const below = !isLastToday(match)',
     to: 'const below = false',
     features: ['regexes'],
-    runs: 15000,
+    seed: 3551,
   },
   {
     name: 'Only those below a path are found',
