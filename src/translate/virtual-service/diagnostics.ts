@@ -41,6 +41,12 @@ export const virtualServiceDiagnostics = {
     message:
       'no listener of the new Gateway serves {host}, which would end, so nothing is changed; add a listener for it',
   },
+  'VS-HOSTS-NARROWED': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'the listeners of the new Gateway serve {listener} only, and other hosts of {host} end there; add a listener if they are in use',
+  },
   'VS-HOSTS-WIDER': {
     severity: 'denial',
     since: '0.1.0',

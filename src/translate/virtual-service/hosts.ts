@@ -36,6 +36,8 @@ export function hostnamesFor(
     const then = today.flatMap(name => parent.listenerHosts.flatMap(limit => intersection(name, limit)))
     // Parked for the sake of its other hosts, it would stop serving this one.
     if (today.length > 0 && then.length === 0) report('VS-HOSTS-LISTENER', 'spec.hosts', { host })
+    else if (!today.every(name => parent.listenerHosts.some(limit => isCovered(name, limit))))
+      report('VS-HOSTS-NARROWED', 'spec.hosts', { host, listener: parent.listenerHosts.join(' ').slice(0, 80) })
     return then
   })
   const hostnames = [...new Set(served)].sort()
