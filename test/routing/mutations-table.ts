@@ -936,6 +936,8 @@ export const mutations: Mutation[] = [
     from: "if (!serviceWaypoint(service, cluster, settings)) report('VS-GATEWAYS-MESH', field, { service: key })",
     to: '',
     features: ['mesh'],
+    expected: 'otherwise',
+    because: 'a VirtualService without any waypoint is left before that is asked',
   },
   {
     name: 'match.port in the mesh is ignored',
