@@ -1,8 +1,8 @@
 // match[].authority -> hostnames: an HTTPRoute of its own for the host that is asked for. A name that has a virtual host of
 // its own never falls back to a wider one, so every other rule that holds for the host goes into its route as well.
 import type * as istio from '../../apis/istio.ts'
+import { isCovered, isHostname, overlaps } from '../hostname.ts'
 import type { Report } from '../report.ts'
-import { isCovered, isHostname } from './hosts.ts'
 import type { ScopedMatch } from './scopes.ts'
 
 /** Rules that hold for the same hosts; without `hostnames`, for every host. */
@@ -31,8 +31,7 @@ export function byAuthority(
     const isUsual = ports.every(port => [80, 443].includes(port))
     if (ports.length === 0) report('VS-MATCH-PORT', field, { gateway: 'its Gateways' })
     else if (pattern === '' || !isUsual) report('VS-MATCH-AUTHORITY', field)
-    else if (wide.some(host => isCovered(pattern, host) || isCovered(host, pattern)))
-      report('VS-MATCH-AUTHORITY-PORT', field, { host: pattern })
+    else if (wide.some(host => overlaps(pattern, host))) report('VS-MATCH-AUTHORITY-PORT', field, { host: pattern })
   }
   if (patterns.size === 0) return [{ ...(hostnames ? { hostnames } : {}), cutFrom: [], matches }]
 

@@ -5,6 +5,7 @@ import type * as core from '../../apis/core.ts'
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { inspect } from '../fate.ts'
+import { intersection, isCovered, overlaps } from '../hostname.ts'
 import { createReport, type Report } from '../report.ts'
 import { byKey, inNamespace, namespaceOf } from '../snapshot.ts'
 import { serviceWaypoint } from '../waypoint.ts'
@@ -12,7 +13,7 @@ import type { Surroundings } from './backends.ts'
 import { type Door, doorsOf, gatewayKey, listenerSpeaks, type Speaks } from './doors.ts'
 import { tooLarge } from './effort.ts'
 import { shapeCodes, virtualServiceFates } from './fates.ts'
-import { fullName, intersection, isCovered } from './hosts.ts'
+import { fullName } from './hosts.ts'
 import { isForMesh } from './mesh.ts'
 import { compareAges } from './places.ts'
 import { parseService } from './service-name.ts'
@@ -74,7 +75,7 @@ function gatewayPlaces(
   const open = doors.filter(door => {
     // Whether a host meets the server's decides for the whole VirtualService; the server's hosts do not cut its SNI
     // names (`pickMatchingGatewayHosts`).
-    const isMet = names.some(name => door.hosts.some(limit => intersection(name, limit).length > 0))
+    const isMet = names.some(name => door.hosts.some(limit => overlaps(name, limit)))
     return isMet && (door.speaks === undefined || door.speaks === speaks) && holdsAt(match, door, namespace)
   })
   return open.flatMap(door => {
@@ -84,7 +85,7 @@ function gatewayPlaces(
       report('VS-GATEWAYS-LISTENER', door.field, { port: `${door.istioGateway}:${door.port ?? '?'}`, gateway: key })
     const places = listeners.map(listener => listenerPlace(key, listener))
     // Parked for the sake of its other names, it would stop serving this one.
-    const lost = match.names.find(name => places.every(({ hostname }) => intersection(name, hostname).length === 0))
+    const lost = match.names.find(name => places.every(({ hostname }) => !overlaps(name, hostname)))
     if (lost !== undefined && places.length > 0) report('VS-HOSTS-LISTENER', match.field, { host: lost })
     return places
   })

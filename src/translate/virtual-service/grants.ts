@@ -5,9 +5,8 @@ import type * as istio from '../../apis/istio.ts'
 import { companionMetadata, companionName, isCompanion, nameOf } from '../companion.ts'
 import type { Report } from '../report.ts'
 import { byKey, type ClusterSnapshot, inNamespace, namespaceOf } from '../snapshot.ts'
+import type { Route } from './parking.ts'
 import type { ServiceName } from './service-name.ts'
-
-type Route = gateway.HTTPRoute | gateway.GRPCRoute | gateway.TLSRoute | gateway.TCPRoute
 
 /** Whether the owner of a Service lets routes of a namespace refer to it. Our own grants say nothing of the owner. */
 export function isGranted(

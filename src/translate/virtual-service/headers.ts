@@ -1,8 +1,8 @@
 // headers.request and headers.response -> RequestHeaderModifier and ResponseHeaderModifier (section 1.2). Loses nothing.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
+import { isHostname } from '../hostname.ts'
 import type { Report } from '../report.ts'
-import { isHostname } from './hosts.ts'
 
 /** RFC 9110 token: what Gateway API takes as a header name. */
 export const headerName = /^[A-Za-z0-9!#$%&'*+\-.^_|~`]+$/
@@ -26,7 +26,7 @@ export function headerFilters(headers: istio.Headers, field: string, report: Rep
   const responseHeaderModifier = modifier(headers.response ?? {}, `${field}.response`, report)
   if (responseHeaderModifier) filters.push({ type: 'ResponseHeaderModifier', responseHeaderModifier })
   if (hostname === undefined) return { filters }
-  if (!isHostname(hostname)) report('VS-REWRITE-AUTHORITY', `${field}.request.set[${host}]`)
+  if (!isHostname(hostname.toLowerCase())) report('VS-REWRITE-AUTHORITY', `${field}.request.set[${host}]`)
   return { filters, hostname: hostname.toLowerCase() }
 }
 

@@ -1,16 +1,9 @@
 // spec.hosts -> spec.hostnames (research/virtualservice.md, section 3). The narrower of VirtualService, Istio Gateway and
 // listener wins, and it is always written out, because Istio orders routes only among equal hostname texts (section 2.2).
 import type * as istio from '../../apis/istio.ts'
+import { intersection, isCovered, isHostname, overlaps } from '../hostname.ts'
 import type { Report } from '../report.ts'
 import type { Parent } from './scopes.ts'
-
-const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
-
-/** A DNS name: no wildcard, no port, no IP address. Any case. */
-export function isHostname(host: string): boolean {
-  if (host.length > 253 || /^[0-9.]+$/.test(host)) return false
-  return host.split('.').every(part => part.length <= 63 && label.test(part.toLowerCase()))
-}
 
 /**
  * What `hostnames` says for one parent: undefined leaves it out (every host), an empty list means that nothing is served.
@@ -53,7 +46,7 @@ export function checkHosts(
 ): void {
   for (const host of hosts) {
     const name = fullName(host.toLowerCase(), namespace, clusterDomain)
-    if (serverHosts.every(limit => intersection(name, limit).length === 0))
+    if (!serverHosts.some(limit => overlaps(name, limit)))
       report('VS-HOSTS-UNMATCHED', 'spec.hosts', { host: name.slice(0, 80) })
   }
 }
@@ -61,16 +54,4 @@ export function checkHosts(
 /** As Istio reads a short name, for gateways too. */
 export function fullName(host: string, namespace: string, clusterDomain: string): string {
   return host.includes('*') || host.includes('.') ? host : `${host}.${namespace}.svc.${clusterDomain}`
-}
-
-/** The names that match both patterns: the narrower one, or none. */
-export function intersection(a: string, b: string): string[] {
-  if (isCovered(b, a)) return [b]
-  return isCovered(a, b) ? [a] : []
-}
-
-/** Whether the pattern, a name or `*.name` or `*`, matches all that the host does. */
-export function isCovered(host: string, pattern: string): boolean {
-  if (pattern === '*' || pattern === host) return true
-  return pattern.startsWith('*.') && host.endsWith(pattern.slice(1)) && host !== pattern.slice(2)
 }

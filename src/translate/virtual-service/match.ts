@@ -16,6 +16,11 @@ export interface PlannedPath {
   base?: string
 }
 
+/** What a rewrite replaces; undefined is the whole path. */
+export function baseOf({ kind, text, base }: PlannedPath): string | undefined {
+  return base ?? (kind === 'prefix' ? text : undefined)
+}
+
 /** One match entry, possibly several where a path override or an alternation of methods asks for it. */
 export interface PlannedMatch {
   path: PlannedPath

@@ -1,7 +1,7 @@
 // Which requests two matches have in common. Conditions are read as Envoy does: a regex matches a whole value.
 import type * as gateway from '../../apis/gateway.ts'
 import { literalPrefix, matchesWhole } from '../regex.ts'
-import type { PlannedMatch, PlannedPath } from './match.ts'
+import { baseOf, type PlannedMatch, type PlannedPath } from './match.ts'
 
 /** What a request has to fulfil beside its path. */
 export interface Conditions {
@@ -149,7 +149,7 @@ export function coversThen({ match: a }: PlannedPath, { match: b }: PlannedPath)
  * the other gives way to it, and an exact path to none.
  */
 export function meetingPath(a: PlannedPath, b: PlannedPath): PlannedPath | undefined {
-  const base = a.base ?? (a.kind === 'prefix' ? a.text : undefined)
+  const base = baseOf(a)
   if (a.kind === 'exact') return matchesToday(b, a.text) ? a : undefined
   if (b.kind === 'exact') {
     if (!matchesToday(a, b.text)) return undefined

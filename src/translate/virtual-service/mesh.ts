@@ -2,12 +2,13 @@
 // section 3). Sidecars applied a VirtualService at the caller; a waypoint does so for every caller.
 import type * as core from '../../apis/core.ts'
 import type * as istio from '../../apis/istio.ts'
+import { isCovered } from '../hostname.ts'
 import type { Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { type ClusterSnapshot, inNamespace, namespaceOf } from '../snapshot.ts'
 import { ambientRule, ingressUseWaypointLabel, serviceWaypoint } from '../waypoint.ts'
 import type { HTTPEntry } from './delegates.ts'
-import { fullName, isCovered } from './hosts.ts'
+import { fullName } from './hosts.ts'
 import { compareAges, doorKeys } from './places.ts'
 import { matchesOf, type ScopedMatch } from './scopes.ts'
 

@@ -2,6 +2,7 @@
 // counts (research/virtualservice.md 2.1), and HTTPRoutes of somebody else.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
+import { overlaps } from '../hostname.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
@@ -9,7 +10,7 @@ import { byAuthority } from './authority.ts'
 import { type HTTPEntry, httpEntries } from './delegates.ts'
 import { doorsOf } from './doors.ts'
 import { type Effort, regexSteps, tooLarge } from './effort.ts'
-import { hostnamesFor, isCovered } from './hosts.ts'
+import { hostnamesFor } from './hosts.ts'
 import { everything, type PlannedMatch } from './match.ts'
 import { areApart, isCatchAll, matchesThen, meeting, stemOf } from './meeting.ts'
 import { differences, type Entry, isLastToday, sampleOf, samplePaths } from './order.ts'
@@ -266,7 +267,7 @@ export function checkForeignRoutes(unit: Unit, cluster: ClusterSnapshot, report:
     for (const door of doors) {
       for (const host of cluster.routing.hosts(door)) {
         // Of two hosts the narrower takes all requests for it, whatever its rules are.
-        const isOther = own.some(name => name !== host && (isCovered(host, name) || isCovered(name, host)))
+        const isOther = own.some(name => name !== host && overlaps(host, name))
         if (!isOther && !own.includes(host)) continue
         for (const route of cluster.routing.near({ door, host, stem: isOther ? '' : stem }, { below: true })) {
           if (route.kind !== 'HTTPRoute') continue

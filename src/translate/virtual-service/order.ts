@@ -5,7 +5,7 @@ import type * as istio from '../../apis/istio.ts'
 import { canonicalJson } from '../canonical.ts'
 import { literalPrefix } from '../regex.ts'
 import { type Effort, regexSteps } from './effort.ts'
-import type { PlannedMatch, PlannedPath } from './match.ts'
+import { baseOf, type PlannedMatch, type PlannedPath } from './match.ts'
 import { areApart, type Conditions, isCatchAll, isFulfilled, matchesThen, matchesToday, meeting } from './meeting.ts'
 
 /** One match and the `http` entry that it belongs to, in the order of its VirtualService. */
@@ -170,11 +170,6 @@ function rewrittenPath({ rewrite, redirect }: istio.HTTPRoute, planned: PlannedP
   if (replacement === undefined) return undefined
   const base = baseOf(planned)
   return base === undefined ? replacement : `${replacement}${path.slice(base.length)}`
-}
-
-/** What a rewrite replaces; undefined is the whole path. */
-function baseOf({ kind, text, base }: PlannedPath): string | undefined {
-  return base ?? (kind === 'prefix' ? text : undefined)
 }
 
 // Ranks ------------------------------------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 // Without scheme and port Istio writes the listener's port into the Location of an HTTPRoute, unless it is the usual one.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
+import { isHostname } from '../hostname.ts'
 import type { Report } from '../report.ts'
 import type { Surroundings } from './backends.ts'
-import { isHostname } from './hosts.ts'
 import type { PlannedPath } from './match.ts'
 
 const statusCodes = [301, 302, 303, 307, 308]
@@ -35,7 +35,7 @@ export function redirectFilter(
 
 function hostAndPort(authority: string, field: string, report: Report): { hostname?: string; port?: number } {
   const [, hostname = '', port] = /^(.*?)(?::([0-9]{1,5}))?$/.exec(authority) ?? []
-  if (!isHostname(hostname) || Number(port ?? 1) > 65535 || Number(port ?? 1) < 1) {
+  if (!isHostname(hostname.toLowerCase()) || Number(port ?? 1) > 65535 || Number(port ?? 1) < 1) {
     report('VS-REDIRECT-AUTHORITY', field, { authority: authority.slice(0, 60) })
     return {}
   }

@@ -2,9 +2,9 @@
 // Istio replaces the matched text, HTTPRoute the matched path elements; where the two part, somebody is told.
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
+import { isHostname } from '../hostname.ts'
 import type { Report } from '../report.ts'
-import { isHostname } from './hosts.ts'
-import { type PlannedPath, shown } from './match.ts'
+import { baseOf, type PlannedPath, shown } from './match.ts'
 
 /**
  * The filter for one match of an `http` entry; undefined when nothing is rewritten.
@@ -18,7 +18,7 @@ export function rewriteFilter(
 ): gateway.HTTPRouteFilter | undefined {
   const urlRewrite: gateway.HTTPURLRewriteFilter = {}
   if (authority) {
-    if (isHostname(authority)) urlRewrite.hostname = authority.toLowerCase()
+    if (isHostname(authority.toLowerCase())) urlRewrite.hostname = authority.toLowerCase()
     else report('VS-REWRITE-AUTHORITY', `${field}.authority`)
   }
   const modifier = uriRegexRewrite
@@ -34,7 +34,7 @@ function pathModifier(
   field: string,
   report: Report,
 ): gateway.HTTPPathModifier | undefined {
-  const base = path.base ?? (path.kind === 'prefix' ? path.text : undefined)
+  const base = baseOf(path)
   // Istio's prefix rewrite on an exact or regex match replaces the whole path. In an HTTPRoute it writes that as the
   // substitution of a regex, where a backslash is a reference (docs/decisions/0003-envoy.md).
   if ((base === undefined || path.kind === 'exact') && uri.includes('\\')) report('VS-REWRITE-BACKSLASH', field)

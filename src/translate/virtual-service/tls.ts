@@ -3,11 +3,11 @@
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { companionMetadata, companionName, nameOf } from '../companion.ts'
+import { isHostname, overlaps } from '../hostname.ts'
 import type { Report } from '../report.ts'
 import { backendRefs, type Surroundings } from './backends.ts'
 import { type Claim, checkOthers, type Place, placesOf, routePlans, withoutDead } from './connections.ts'
 import type { Door } from './doors.ts'
-import { intersection, isHostname } from './hosts.ts'
 
 export function tlsRoutes(
   virtualService: istio.VirtualService,
@@ -75,7 +75,7 @@ function sniNames(sniHosts: string[], field: string, report: Report): string[] {
  */
 function arriving(places: Place[], names: string[], field: string, report: Report): Place[] {
   const here = places.filter(({ isMesh, hostname }) =>
-    isMesh ? names.length === 1 && names[0] === hostname : names.some(name => intersection(name, hostname).length > 0),
+    isMesh ? names.length === 1 && names[0] === hostname : names.some(name => overlaps(name, hostname)),
   )
   const [service] = places.filter(({ isMesh }) => isMesh)
   if (service && !here.some(({ isMesh }) => isMesh)) report('VS-MATCH-SNI-MESH', field, { host: service.hostname })
