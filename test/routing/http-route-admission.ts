@@ -1,7 +1,6 @@
 // Why an API server would refuse an HTTPRoute: the schema and the CEL rules of the CRD that Istio does not check again.
 // Source: gateway-api v1.6 config/crd/standard/gateway.networking.k8s.io_httproutes.yaml and apis/v1/httproute_types.go.
 import type * as gateway from '../../src/apis/gateway.ts'
-import type { CORSFilter, Filter, RequestMirror, Rule } from './http-route-conversion.ts'
 import { durationMs } from './policies.ts'
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']
@@ -37,7 +36,7 @@ function areDistinct(parentRefs: gateway.ParentReference[]): boolean {
   })
 }
 
-function refusalsOfRule(rule: Rule, experimental: boolean): string[] {
+function refusalsOfRule(rule: gateway.HTTPRouteRule, experimental: boolean): string[] {
   const { matches = [], filters = [], backendRefs = [], timeouts = {}, retry } = rule
   const { request, backendRequest } = timeouts
   const types = filters.map(({ type }) => type)
@@ -100,7 +99,7 @@ function refusalsOfMatch({ path, headers = [], queryParams = [], method }: gatew
   ]
 }
 
-function refusalsOfFilter(filter: Filter): string[] {
+function refusalsOfFilter(filter: gateway.HTTPRouteFilter): string[] {
   if (filter.type === 'RequestHeaderModifier') return refusalsOfHeaders(filter.requestHeaderModifier)
   if (filter.type === 'ResponseHeaderModifier') return refusalsOfHeaders(filter.responseHeaderModifier)
   if (filter.type === 'URLRewrite') {
@@ -117,7 +116,7 @@ function refusalsOfFilter(filter: Filter): string[] {
   ]
 }
 
-function refusalsOfMirror({ percent, fraction }: RequestMirror): string[] {
+function refusalsOfMirror({ percent, fraction }: gateway.HTTPRequestMirrorFilter): string[] {
   const { numerator = 0, denominator = 100 } = fraction ?? {}
   return [
     ...wrong(percent !== undefined && fraction !== undefined, 'percent and fraction together'),
@@ -127,7 +126,7 @@ function refusalsOfMirror({ percent, fraction }: RequestMirror): string[] {
   ]
 }
 
-function refusalsOfCors({ allowOrigins = [], allowMethods = [], maxAge = 5 }: CORSFilter): string[] {
+function refusalsOfCors({ allowOrigins = [], allowMethods = [], maxAge = 5 }: gateway.HTTPCORSFilter): string[] {
   return [
     ...wrong(allowOrigins.includes('*') && allowOrigins.length > 1, 'origin * beside others'),
     ...allowOrigins.flatMap(origin => wrong(!corsOrigin.test(origin), `origin ${origin}`)),
@@ -145,7 +144,7 @@ function refusalsOfHeaders({ set = [], add = [], remove = [] }: gateway.HTTPHead
   ])
 }
 
-function replacesPrefix(filter: Filter): boolean {
+function replacesPrefix(filter: gateway.HTTPRouteFilter): boolean {
   if (filter.type === 'URLRewrite') return filter.urlRewrite.path?.type === 'ReplacePrefixMatch'
   return filter.type === 'RequestRedirect' && filter.requestRedirect.path?.type === 'ReplacePrefixMatch'
 }

@@ -14,33 +14,6 @@ export interface ConversionContext {
   referenceGrants: gateway.ReferenceGrant[] | undefined
 }
 
-/** Filters that Istio knows and that the standard channel has. */
-export type Filter =
-  | gateway.HTTPRouteFilter
-  | { type: 'RequestMirror'; requestMirror: RequestMirror }
-  | { type: 'CORS'; cors: CORSFilter }
-
-export interface RequestMirror {
-  backendRef: gateway.HTTPBackendRef
-  percent?: number
-  fraction?: { numerator: number; denominator?: number }
-}
-
-export interface CORSFilter {
-  allowOrigins?: string[]
-  allowCredentials?: boolean
-  allowMethods?: string[]
-  allowHeaders?: string[]
-  exposeHeaders?: string[]
-  maxAge?: number
-}
-
-/** `retry` is a field of the experimental channel. */
-export type Rule = Omit<gateway.HTTPRouteRule, 'filters'> & {
-  filters?: Filter[]
-  retry?: { attempts?: number; backoff?: string; codes?: number[] }
-}
-
 /** `buildDestination`: "port is required in backendRef", "service name invalid"; weight 0 is not looked at. */
 export function isInvalid({ weight, port, name, kind = 'Service' }: gateway.HTTPBackendRef): boolean {
   return weight !== 0 && (port === undefined || (kind === 'Service' && name.includes('.')))
@@ -69,7 +42,7 @@ export function convertMatch({ path, headers, queryParams, method }: gateway.HTT
 }
 
 /** `convertHTTPRoute` */
-export function convertRule(rule: Rule, context: ConversionContext): istio.HTTPRoute {
+export function convertRule(rule: gateway.HTTPRouteRule, context: ConversionContext): istio.HTTPRoute {
   const http: istio.HTTPRoute = { headers: convertHeaders(rule.filters) }
   for (const filter of rule.filters ?? []) {
     if (filter.type === 'URLRewrite') http.rewrite = convertRewrite(filter.urlRewrite)
@@ -96,7 +69,7 @@ export function convertRule(rule: Rule, context: ConversionContext): istio.HTTPR
 }
 
 /** Istio always adds the four conditions on connections. */
-function convertRetry({ retry, timeouts }: Rule): istio.HTTPRetry | undefined {
+function convertRetry({ retry, timeouts }: gateway.HTTPRouteRule): istio.HTTPRetry | undefined {
   if (!retry) return undefined
   const { attempts = 2, backoff, codes = [] } = retry
   const perTryTimeout = timeouts?.backendRequest
@@ -130,7 +103,7 @@ export function convertBackendRef(
  * `createMirrorFilter`: a percentage, or a fraction of 100 when it has no denominator. A mirror that may not be referred
  * to is left out, and the rule stays.
  */
-function convertMirror({ backendRef, percent, fraction }: RequestMirror, context: ConversionContext) {
+function convertMirror({ backendRef, percent, fraction }: gateway.HTTPRequestMirrorFilter, context: ConversionContext) {
   const destination = convertBackendRef(backendRef, context)
   if (isInvalid(backendRef) || destination.host === notGranted) return []
   const value = fraction ? (100 * fraction.numerator) / (fraction.denominator ?? 100) : percent
@@ -141,7 +114,7 @@ function convertMirror({ backendRef, percent, fraction }: RequestMirror, context
  * `createCorsFilter`. `*` becomes a regex over schemes, so that the opaque origin is none of them; 5 seconds are the
  * CRD's default; preflights of other origins do not go on to the application.
  */
-function convertCORS(filter: CORSFilter): istio.CorsPolicy {
+function convertCORS(filter: gateway.HTTPCORSFilter): istio.CorsPolicy {
   const { allowOrigins = [], allowCredentials, allowMethods, allowHeaders, exposeHeaders, maxAge = 5 } = filter
   const origin = (text: string): istio.StringMatch => {
     if (text === '*') return { regex: 'https?://.*' }
@@ -184,7 +157,7 @@ function convertRedirect(filter: gateway.HTTPRequestRedirectFilter): istio.HTTPR
 }
 
 /** `createHeadersFilter`: of equal names the first counts. */
-function convertHeaders(filters: Filter[] = []): istio.Headers {
+function convertHeaders(filters: gateway.HTTPRouteFilter[] = []): istio.Headers {
   const headers: istio.Headers = {}
   const values = (list: gateway.HTTPHeader[] = []) =>
     Object.fromEntries(list.toReversed().map(({ name, value }) => [name.toLowerCase(), value]))

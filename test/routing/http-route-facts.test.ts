@@ -4,7 +4,6 @@ import t from 'tap'
 import type * as gateway from '../../src/apis/gateway.ts'
 import { kubernetesIngress, type PortName, registryWith, services } from './configuration.ts'
 import { answerOf, routeFor } from './envoy.ts'
-import type { Rule } from './http-route-conversion.ts'
 import { answerFromHTTPRoutes, virtualHostsOfWaypoint } from './http-route-evaluator.ts'
 import { everywhere, httpRoute, plain, rule, serviceOf } from './samples.ts'
 
@@ -141,7 +140,7 @@ t.test('a waypoint', async t => {
 })
 
 t.test('what cannot be converted', async t => {
-  const answer = (rule: Rule, configuration = everywhere) =>
+  const answer = (rule: gateway.HTTPRouteRule, configuration = everywhere) =>
     answerFromHTTPRoutes([httpRoute([rule as gateway.HTTPRouteRule])], kubernetesIngress(configuration), plain)
   t.match(answer({}), { kind: 'response', status: 500 }, 'no backends')
   t.match(answer({ backendRefs: [{ name: 'one', port: 8080, weight: 0 }] }), { kind: 'response', status: 500 })
@@ -150,11 +149,14 @@ t.test('what cannot be converted', async t => {
   const abroad: gateway.HTTPBackendRef = { name: 'one', namespace: 'b', port: 8080 }
   t.equal(serviceOf(answer({ backendRefs: [abroad] })), 'b{app=one}:8080')
   t.match(serviceOf(answer({ backendRefs: [abroad] }, { ...everywhere, granted: false })), /not\.granted/)
-  const mirror: Rule = { ...rule({}), filters: [{ type: 'RequestMirror', requestMirror: { backendRef: abroad } }] }
+  const mirror: gateway.HTTPRouteRule = {
+    ...rule({}),
+    filters: [{ type: 'RequestMirror', requestMirror: { backendRef: abroad } }],
+  }
   t.match(answer(mirror), { mirrors: [{ service: 'b{app=one}:8080' }] })
   t.match(answer(mirror, { ...everywhere, granted: false }), { kind: 'route' })
   t.notOk(JSON.stringify(answer(mirror, { ...everywhere, granted: false })).includes('not.granted'), 'no such mirror')
-  const wildcard = (allowOrigins: string[]): Rule => ({
+  const wildcard = (allowOrigins: string[]): gateway.HTTPRouteRule => ({
     ...rule({}),
     filters: [{ type: 'CORS', cors: { allowOrigins } }],
   })

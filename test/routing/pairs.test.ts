@@ -7,7 +7,6 @@ import { allowed, announcedVirtualHosts } from './announced.ts'
 import type { Request } from './answer.ts'
 import { istioIngress, kubernetesIngress, type PortName } from './configuration.ts'
 import { answerOf, routeFor } from './envoy.ts'
-import type { Rule } from './http-route-conversion.ts'
 import { answerFromHTTPRoutes } from './http-route-evaluator.ts'
 import {
   diagnostic,
@@ -31,7 +30,7 @@ const paths = ['/a', '/a/', '/a/b', '/ab', '/A', '/Ab', '/']
 const pairs: {
   name: string
   http: istio.HTTPRoute
-  rule: Rule
+  rule: gateway.HTTPRouteRule
   kept?: core.KubernetesObject[]
   said?: string[]
   port?: PortName
@@ -225,7 +224,7 @@ for (const { name, http, rule, kept = [], said = [], port = 'http' } of pairs) {
 }
 
 t.test('what is announced is no more than what a code says', async t => {
-  const retry = (retryOn: string, rule: Rule['retry']) => {
+  const retry = (retryOn: string, rule: gateway.HTTPRouteRule['retry']) => {
     const ingress = istioIngress(everywhere)
     const http = { ...to('one'), retries: { attempts: 3, retryOn } }
     const diagnostics = new Map([['a/x', [diagnostic('VS-RETRIES-GAINED')]]])
