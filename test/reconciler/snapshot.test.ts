@@ -55,7 +55,7 @@ t.test('holds every kind that translators read, as the cluster observes it', asy
   })
   t.equal(await live.synced, true)
   t.strictSame(live.missing(), [])
-  const { statuses, capabilities, namespaces, workloads, routing: _, ...collections } = live.cluster
+  const { statuses, capabilities, namespaces, workloads, routing: _, apiServerCalls: __, ...collections } = live.cluster
   t.equal(statuses, 'observed')
   t.strictSame(capabilities, noCapabilities, 'a CRD without a single field can store nothing')
   t.ok(namespaces.has('x'))

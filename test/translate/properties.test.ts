@@ -10,6 +10,7 @@ import { canonicalJson } from '../../src/translate/canonical.ts'
 import type { Table } from '../../src/translate/fate.ts'
 import { gatewayFates } from '../../src/translate/gateway/fates.ts'
 import { translate } from '../../src/translate/index.ts'
+import { peerAuthenticationFates } from '../../src/translate/peer-authentication/fates.ts'
 import { profiles } from '../../src/translate/profiles.ts'
 import { requestAuthenticationFates } from '../../src/translate/request-authentication/fates.ts'
 import type { Settings } from '../../src/translate/settings.ts'
@@ -26,6 +27,7 @@ const kinds: [apiVersion: string, kind: string, fates: Table][] = [
   ['networking.istio.io/v1', 'VirtualService', virtualServiceFates],
   ['security.istio.io/v1', 'AuthorizationPolicy', authorizationPolicyFates],
   ['security.istio.io/v1', 'RequestAuthentication', requestAuthenticationFates],
+  ['security.istio.io/v1', 'PeerAuthentication', peerAuthenticationFates],
   ['networking.istio.io/v1', 'Gateway', gatewayFates],
 ]
 
