@@ -16,7 +16,7 @@ import { requestAuthenticationFates } from '../../src/translate/request-authenti
 import type { Settings } from '../../src/translate/settings.ts'
 import { snapshotOf } from '../../src/translate/snapshot.ts'
 import { virtualServiceFates } from '../../src/translate/virtual-service/fates.ts'
-import { garbage, servers, specOf, surroundings } from './arbitraries.ts'
+import { garbage, peerAuthentications, servers, specOf, surroundings } from './arbitraries.ts'
 import { readFixtures } from './fixtures.ts'
 
 const numRuns = Number(process.env.SIDESTEP_RUNS ?? 2000)
@@ -79,6 +79,7 @@ const istioGateways: fc.Arbitrary<istio.Gateway> = servers.map(servers => ({
 const objects: fc.Arbitrary<KubernetesObject> = fc.oneof(
   namespaces,
   istioGateways,
+  peerAuthentications,
   ...kinds.map(([apiVersion, kind, fates]) => objectOf(apiVersion, kind, fates)),
 )
 
