@@ -92,16 +92,20 @@ t.test('a Kubeflow installation', { skip: directory ? false : corpusSkipped }, a
 
 /** The page with its tables written anew, one per kind, between marks. */
 function withTables(text: string, rows: Row[]): string {
-  return ['VirtualService', 'AuthorizationPolicy', 'RequestAuthentication', 'Namespace', 'Service'].reduce(
-    (page, kind) => {
-      const table = tableOf(rows.filter(row => row.object.kind === kind))
-      return page.replace(
-        new RegExp(`(<!-- table ${kind} -->\n)[^]*?(<!-- end -->)`),
-        (_, start, end) => `${start}${table}\n${end}`,
-      )
-    },
-    text,
-  )
+  return [
+    'VirtualService',
+    'AuthorizationPolicy',
+    'RequestAuthentication',
+    'PeerAuthentication',
+    'Namespace',
+    'Service',
+  ].reduce((page, kind) => {
+    const table = tableOf(rows.filter(row => row.object.kind === kind))
+    return page.replace(
+      new RegExp(`(<!-- table ${kind} -->\n)[^]*?(<!-- end -->)`),
+      (_, start, end) => `${start}${table}\n${end}`,
+    )
+  }, text)
 }
 
 function tableOf(rows: Row[]): string {

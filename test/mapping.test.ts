@@ -47,7 +47,7 @@ for (const name of pages) {
     const text = read(name)
     // A decision speaks of the codes of its time.
     const isRecord = name.startsWith('docs/decisions/')
-    for (const [code] of isRecord ? [] : text.matchAll(/\b(VS|AP|RA|NS|SVC|GW)-[A-Z]{2,}(-[A-Z0-9]+)*\b(?!-\*)/g))
+    for (const [code] of isRecord ? [] : text.matchAll(/\b(VS|AP|RA|PA|NS|SVC|GW)-[A-Z]{2,}(-[A-Z0-9]+)*\b(?!-\*)/g))
       t.ok(Object.hasOwn(codes, code), `${code} is in the catalogue`)
     for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (target.startsWith('https://')) continue

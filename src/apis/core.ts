@@ -96,3 +96,25 @@ export interface Pod extends KubernetesObject {
   kind: 'Pod'
   spec?: PodSpec
 }
+
+/** Where the API server finds a webhook or an aggregated API; the port is 443 unless it says otherwise. */
+export interface ServiceReference {
+  namespace?: string
+  name?: string
+  port?: number
+}
+
+export interface WebhookConfiguration extends KubernetesObject {
+  kind: 'MutatingWebhookConfiguration' | 'ValidatingWebhookConfiguration'
+  webhooks?: { clientConfig?: { service?: ServiceReference } }[]
+}
+
+export interface APIService extends KubernetesObject {
+  kind: 'APIService'
+  spec?: { service?: ServiceReference }
+}
+
+export interface CustomResourceDefinition extends KubernetesObject {
+  kind: 'CustomResourceDefinition'
+  spec?: { conversion?: { strategy?: string; webhook?: { clientConfig?: { service?: ServiceReference } } } }
+}

@@ -285,6 +285,22 @@ export interface AuthorizationCondition {
   notValues?: string[]
 }
 
+export interface PeerAuthentication extends KubernetesObject {
+  kind: 'PeerAuthentication'
+  spec?: PeerAuthenticationSpec
+}
+
+export interface PeerAuthenticationSpec {
+  selector?: { matchLabels?: Record<string, string> }
+  mtls?: MutualTLS
+  /** By container port; honoured with a selector only. */
+  portLevelMtls?: Record<string, MutualTLS>
+}
+
+export interface MutualTLS {
+  mode?: 'UNSET' | 'DISABLE' | 'PERMISSIVE' | 'STRICT'
+}
+
 export interface RequestAuthentication extends KubernetesObject {
   kind: 'RequestAuthentication'
   spec: RequestAuthenticationSpec

@@ -2,6 +2,7 @@
 import { authorizationPolicyDiagnostics } from './authorization-policy/diagnostics.ts'
 import { gatewayDiagnostics } from './gateway/diagnostics.ts'
 import { namespaceDiagnostics } from './namespace/diagnostics.ts'
+import { peerAuthenticationDiagnostics } from './peer-authentication/diagnostics.ts'
 import { requestAuthenticationDiagnostics } from './request-authentication/diagnostics.ts'
 import { serviceDiagnostics } from './service/diagnostics.ts'
 import { virtualServiceDiagnostics } from './virtual-service/diagnostics.ts'
@@ -26,6 +27,7 @@ export const catalogue = {
   ...virtualServiceDiagnostics,
   ...authorizationPolicyDiagnostics,
   ...requestAuthenticationDiagnostics,
+  ...peerAuthenticationDiagnostics,
   ...namespaceDiagnostics,
   ...serviceDiagnostics,
   ...gatewayDiagnostics,

@@ -1,6 +1,6 @@
 // What becomes of every field of every kind: one table per API type says its fate and its shape, and one walk
 // over an object reports what the tables do not translate. "Nothing is lost in silence" is this file.
-import type { PlainCode } from './diagnostics.ts'
+import type { DiagnosticCode, PlainCode } from './diagnostics.ts'
 import type { Report } from './report.ts'
 
 /** `translated`: a piece of the translator reads it. `harmless`: without it nothing changes. Else the code to report. */
@@ -24,8 +24,8 @@ export const mapOf = (shape: Shape): Shape => ({ map: shape })
 
 /** The codes for input that the API server would refuse or prune. Without `unknown`, other fields are none of our business. */
 export interface ShapeCodes {
-  unknown?: 'VS-FIELD-UNKNOWN' | 'AP-FIELD-UNKNOWN' | 'RA-FIELD-UNKNOWN' | 'GW-FIELD-UNKNOWN'
-  type: 'VS-FIELD-TYPE' | 'AP-FIELD-TYPE' | 'RA-FIELD-TYPE' | 'NS-FIELD-TYPE' | 'SVC-FIELD-TYPE' | 'GW-FIELD-TYPE'
+  unknown?: Extract<DiagnosticCode, `${string}-FIELD-UNKNOWN`>
+  type: Extract<DiagnosticCode, `${string}-FIELD-TYPE`>
 }
 
 /**

@@ -7,6 +7,7 @@ import { inspect } from './fate.ts'
 import { translateGateway } from './gateway/index.ts'
 import { modeFor } from './mode.ts'
 import { translateNamespace } from './namespace/index.ts'
+import { translatePeerAuthentication } from './peer-authentication/index.ts'
 import { createReport } from './report.ts'
 import { translateRequestAuthentication } from './request-authentication/index.ts'
 import { translateService } from './service/index.ts'
@@ -21,6 +22,7 @@ const kinds = {
   'VirtualService/networking.istio.io': [translateVirtualService, 'VS-FIELD-TYPE'],
   'AuthorizationPolicy/security.istio.io': [translateAuthorizationPolicy, 'AP-FIELD-TYPE'],
   'RequestAuthentication/security.istio.io': [translateRequestAuthentication, 'RA-FIELD-TYPE'],
+  'PeerAuthentication/security.istio.io': [translatePeerAuthentication, 'PA-FIELD-TYPE'],
   'Namespace/': [translateNamespace, 'NS-FIELD-TYPE'],
   'Service/': [translateService, 'SVC-FIELD-TYPE'],
   'Gateway/networking.istio.io': [translateGateway, 'GW-FIELD-TYPE'],

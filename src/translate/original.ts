@@ -16,9 +16,14 @@ const selector: Path = ['spec', 'selector']
 const targetRef: Path = ['spec', 'targetRef']
 const targetRefs: Path = ['spec', 'targetRefs']
 
+/** The mode of a PeerAuthentication, which is written where none is. */
+const mtls: Path = ['spec', 'mtls']
+
 /** The other fields that some translator rewrites in place. Anything else is never touched, and never restored. */
 const single: readonly Path[] = [
   ['spec', 'rules'],
+  mtls,
+  ['spec', 'portLevelMtls'],
   ['metadata', 'labels', 'istio-injection'],
   ['metadata', 'labels', 'istio.io/rev'],
   ['metadata', 'labels', 'istio.io/dataplane-mode'],
@@ -44,7 +49,7 @@ export function restoreOriginal<K extends KubernetesObject>(object: K): K {
   return single.reduce(
     (original, path) => {
       const rewritten = rewrites[pathKey(path)]
-      if (!rewritten || !isOurs(object, path, rewritten)) return original
+      if (!rewritten || !isOurs(object, path, rewritten) || isAdopted(object, path, rewritten)) return original
       const isGivenUp = fieldAt(object, path) === undefined && !isMeant(object, path)
       return withField(original, path, isGivenUp ? undefined : rewritten.was)
     },
@@ -79,6 +84,14 @@ function restoreTarget<K extends KubernetesObject>(original: K, object: K, rewri
 function isOurs(object: KubernetesObject, path: Path, { wrote }: Rewritten): boolean {
   const now = fieldAt(object, path)
   return now === undefined ? wrote === undefined : wrote === digest(now)
+}
+
+/**
+ * Whether the user has since written the very mode that sidestep added. Taking it away with ours would leave the pods to
+ * the mode above, which may be a looser one.
+ */
+function isAdopted(object: KubernetesObject, path: Path, { was }: Rewritten): boolean {
+  return path === mtls && was === undefined && isClaimed(object, path)
 }
 
 /** The rewritten object with the annotation that says how to undo it; without one when nothing was rewritten. */

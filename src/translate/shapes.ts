@@ -26,12 +26,17 @@ const parentRef = read({ name: 'string', namespace: 'string', sectionName: 'stri
 
 const podSpec = read({
   serviceAccountName: 'string',
+  hostNetwork: 'boolean',
   containers: listOf(read({ name: 'string', ports: listOf(read({ name: 'string', containerPort: portNumber })) })),
 })
 const podTemplate = read({ metadata: read({ labels, annotations: labels }), spec: podSpec })
 const workload = read({
   spec: read({ template: podTemplate, jobTemplate: read({ spec: read({ template: podTemplate }) }) }),
 })
+
+const clientConfig = read({ service: read({ namespace: 'string', name: 'string', port: portNumber }) })
+const webhooks = read({ webhooks: listOf(read({ clientConfig })) })
+const mutualTLS = read({ mode: 'string' })
 
 const httpCondition = read({ type: 'string', name: 'string', value: 'string' })
 const labelSelector = read({
@@ -120,6 +125,15 @@ const shapes: Record<string, Shape> = {
       from: listOf(read({ kind: 'string', namespace: 'string' })),
       to: listOf(read({ kind: 'string', name: 'string' })),
     }),
+  }),
+  'PeerAuthentication/security.istio.io': read({
+    spec: read({ selector: read({ matchLabels: labels }), mtls: mutualTLS, portLevelMtls: mapOf(mutualTLS) }),
+  }),
+  'MutatingWebhookConfiguration/admissionregistration.k8s.io': webhooks,
+  'ValidatingWebhookConfiguration/admissionregistration.k8s.io': webhooks,
+  'APIService/apiregistration.k8s.io': read({ spec: clientConfig }),
+  'CustomResourceDefinition/apiextensions.k8s.io': read({
+    spec: read({ conversion: read({ strategy: 'string', webhook: read({ clientConfig }) }) }),
   }),
 }
 

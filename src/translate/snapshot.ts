@@ -2,6 +2,7 @@
 import type * as core from '../apis/core.ts'
 import type * as gateway from '../apis/gateway.ts'
 import type * as istio from '../apis/istio.ts'
+import { type ServiceCall, serviceCallsOf } from './api-server-calls.ts'
 import { isTooDeep, withoutNulls } from './canonical.ts'
 import { isCompanion } from './companion.ts'
 import { isRecord } from './fate.ts'
@@ -34,6 +35,9 @@ export interface ClusterSnapshot {
   readonly serviceEntries: ByNamespace<istio.ServiceEntry>
   readonly authorizationPolicies: ByNamespace<istio.AuthorizationPolicy>
   readonly requestAuthentications: ByNamespace<istio.RequestAuthentication>
+  readonly peerAuthentications: ByNamespace<istio.PeerAuthentication>
+  /** The Services that the API server calls, by the object that says so. */
+  readonly apiServerCalls: ReadonlyMap<string, ServiceCall[]>
   /** Who routes near a path: VirtualServices, and HTTPRoutes that are not ours. Made from the collections above. */
   readonly routing: RoutingIndex<Routing>
 }
@@ -50,6 +54,8 @@ export interface Workload {
   /** `namespace/name` of its service account. */
   serviceAccount: string
   ports: { name?: string; containerPort: number }[]
+  /** On the network of its node: no data plane of the mesh captures it. */
+  hostNetwork: boolean
   /** What enforces its policies: an Envoy beside it, ztunnel, itself being a gateway, or nothing. */
   state: 'sidecar' | 'ambient' | 'gateway' | 'plain'
 }
@@ -117,6 +123,7 @@ const collections = {
   'ServiceEntry/networking.istio.io': 'serviceEntries',
   'AuthorizationPolicy/security.istio.io': 'authorizationPolicies',
   'RequestAuthentication/security.istio.io': 'requestAuthentications',
+  'PeerAuthentication/security.istio.io': 'peerAuthentications',
 } as const
 
 type Collection = (typeof collections)[keyof typeof collections] | 'workloads'
@@ -140,6 +147,8 @@ export interface MutableSnapshot {
   serviceEntries: Map<string, Map<string, istio.ServiceEntry>>
   authorizationPolicies: Map<string, Map<string, istio.AuthorizationPolicy>>
   requestAuthentications: Map<string, Map<string, istio.RequestAuthentication>>
+  peerAuthentications: Map<string, Map<string, istio.PeerAuthentication>>
+  apiServerCalls: Map<string, ServiceCall[]>
   routing: RoutingIndex<Routing>
 }
 
@@ -162,6 +171,8 @@ export function emptySnapshot(statuses: ClusterSnapshot['statuses'] = 'assumed')
     serviceEntries: new Map(),
     authorizationPolicies: new Map(),
     requestAuthentications: new Map(),
+    peerAuthentications: new Map(),
+    apiServerCalls: new Map(),
     routing: new RoutingIndex(),
   }
 }
@@ -188,6 +199,9 @@ export function putObject(snapshot: MutableSnapshot, given: core.KubernetesObjec
   if (typeof name !== 'string' || !isReadable(object, kindKey(object))) return
   if (object.kind === 'Namespace' && object.apiVersion === 'v1') snapshot.namespaces.set(name, object as core.Namespace)
   else if (object.kind === 'CustomResourceDefinition') readCapabilities(snapshot, object)
+  const calls = serviceCallsOf(object)
+  if (calls.length > 0) snapshot.apiServerCalls.set(clusterKey(object), calls)
+  else snapshot.apiServerCalls.delete(clusterKey(object))
   const workload = workloadOf(object)
   if (workload) put(snapshot.workloads, workload.namespace, workload.name, workload)
   const collection = collectionOf(object)
@@ -201,6 +215,11 @@ export function putObject(snapshot: MutableSnapshot, given: core.KubernetesObjec
   }
 }
 
+/** A key for what belongs to no namespace. */
+function clusterKey(object: core.KubernetesObject): string {
+  return `${kindKey(object)}/${object.metadata.name}`
+}
+
 function routingKey(object: core.KubernetesObject): string {
   return `${object.kind}/${namespaceOf(object)}/${object.metadata.name}`
 }
@@ -210,6 +229,7 @@ export function removeObject(snapshot: MutableSnapshot, object: core.KubernetesO
   const name = object.metadata?.name
   if (typeof name !== 'string') return
   if (object.kind === 'Namespace' && object.apiVersion === 'v1') snapshot.namespaces.delete(name)
+  snapshot.apiServerCalls.delete(clusterKey(object))
   snapshot.workloads.get(namespaceOf(object))?.delete(`${object.kind}/${name}`)
   const collection = collectionOf(object)
   if (collection) snapshot[collection].get(namespaceOf(object))?.delete(name)
@@ -267,6 +287,7 @@ function workloadOf(object: core.KubernetesObject): Workload | undefined {
     labels,
     serviceAccount: `${namespace}/${template.spec?.serviceAccountName || 'default'}`,
     ports: containers.flatMap(({ ports = [] }) => ports),
+    hostNetwork: template.spec?.hostNetwork === true,
     state: stateOf(labels, annotations, containers),
   }
 }

@@ -17,7 +17,12 @@ const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease']
 const admission = {
   rules: [
     rule('networking.istio.io', 'v1', ['virtualservices', 'gateways'], 'Namespaced'),
-    rule('security.istio.io', 'v1', ['authorizationpolicies', 'requestauthentications'], 'Namespaced'),
+    rule(
+      'security.istio.io',
+      'v1',
+      ['authorizationpolicies', 'requestauthentications', 'peerauthentications'],
+      'Namespaced',
+    ),
     rule('', 'v1', ['namespaces'], 'Cluster'),
   ],
   namespaceSelector: {

@@ -21,6 +21,7 @@ const resources: Record<string, string> = {
   VirtualService: 'virtualservices',
   AuthorizationPolicy: 'authorizationpolicies',
   RequestAuthentication: 'requestauthentications',
+  PeerAuthentication: 'peerauthentications',
   HTTPRoute: 'httproutes',
   TLSRoute: 'tlsroutes',
   TCPRoute: 'tcproutes',

@@ -20,7 +20,7 @@ interface Case {
   refusal: RegExp
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: objects of four kinds, read where a wrong field shows at once
+// biome-ignore lint/suspicious/noExplicitAny: objects of many kinds, read where a wrong field shows at once
 type Stored = any
 
 const route = { destination: { host: 'lab', port: { number: 80 } } }
@@ -53,6 +53,16 @@ const tokens = {
   kind: 'RequestAuthentication',
   metadata: { name: 'tokens', namespace: 'team-a' },
   spec: { jwtRules: [{ issuer: 'https://issuer.example.com' }] },
+}
+const plaintext = {
+  apiVersion: 'security.istio.io/v1beta1',
+  kind: 'PeerAuthentication',
+  metadata: { name: 'webhook', namespace: 'kubeflow' },
+  spec: {
+    selector: { matchLabels: { app: 'webhook' } },
+    mtls: { mode: 'STRICT' },
+    portLevelMtls: { 8443: { mode: 'DISABLE' }, 9000: { mode: 'STRICT' } },
+  },
 }
 const profile = {
   apiVersion: 'v1',
@@ -108,6 +118,18 @@ const cases: Case[] = [
     refusal: /RA-WAYPOINT-PARTIAL.*spec/,
   },
   {
+    resource: 'peerauthentications.security.istio.io',
+    written: plaintext,
+    stored: ({ spec: { mtls, portLevelMtls } }) => [mtls, portLevelMtls],
+    rewritten: [{ mode: 'STRICT' }, { 8443: { mode: 'PERMISSIVE' }, 9000: { mode: 'STRICT' } }],
+    refused: {
+      ...plaintext,
+      metadata: { name: 'default', namespace: 'kubeflow' },
+      spec: { mtls: { mode: 'DISABLE' } },
+    } as KubernetesObject,
+    refusal: /PA-MODE-DISABLE.*spec\.mtls\.mode/,
+  },
+  {
     resource: 'namespaces',
     written: profile,
     stored: ({ metadata: { labels } }) => [
@@ -136,6 +158,7 @@ t.test('the webhooks on a real API server', async t => {
   for (const each of cases) await t.test(each.written.kind, t => lifeOf(t, controlPlane, admission, each))
   await t.test('a selector that its user has dropped', t => droppedSelector(t, controlPlane))
   await t.test('targetRefs that their user takes over', t => adoptedTargets(t, controlPlane))
+  await t.test('a mode that its user takes over', t => adoptedMode(t, controlPlane, admission))
   await t.test('the same object in every version of its API', t => versions(t, controlPlane))
   await t.test('metadata of a refused object can still be changed', t => ratchet(t, controlPlane, admission))
 })
@@ -232,6 +255,53 @@ async function adoptedTargets(t: Test, controlPlane: ControlPlane) {
     targetRefs,
     'an apply of labels only does not give up the selector of its creator',
   )
+}
+
+/** An inherited STRICT goes when it is inherited no more, unless the user has since said STRICT too: that would open the pods. */
+async function adoptedMode(t: Test, controlPlane: ControlPlane, admission: Admission) {
+  const resource = 'peerauthentications.security.istio.io'
+  const { apiVersion, kind } = plaintext
+  const above = (mode: string) =>
+    admission.put({
+      apiVersion,
+      kind,
+      metadata: { name: 'default', namespace: 'team-a' },
+      spec: { mtls: { mode } },
+    } as KubernetesObject)
+  const spec = { selector: { matchLabels: { app: 'web' } }, portLevelMtls: { 8443: { mode: 'DISABLE' } } }
+  for (const serverSide of [false, true]) {
+    const side = serverSide ? 'server' : 'client'
+    const write = (name: string, mtls?: object) =>
+      controlPlane.apply(
+        { apiVersion, kind, metadata: { name, namespace: 'team-a' }, spec: { ...spec, ...(mtls && { mtls }) } },
+        { serverSide },
+      )
+    const stored = async (name: string) => {
+      const { spec } = await controlPlane.get(resource, name, 'team-a')
+      return [spec.mtls?.mode, spec.portLevelMtls[8443].mode]
+    }
+    above('STRICT')
+    for (const name of [`inheriting-${side}`, `adopting-${side}`]) {
+      await write(name)
+      t.strictSame(await stored(name), ['STRICT', 'PERMISSIVE'], `${name}: the inherited mode is written out`)
+      const before = version(await controlPlane.get(resource, name, 'team-a'))
+      await write(name)
+      await readmit(controlPlane, resource, name, 'team-a')
+      t.strictSame(
+        version(await controlPlane.get(resource, name, 'team-a')),
+        before,
+        `${name}: and stays without a write`,
+      )
+    }
+    await write(`adopting-${side}`, { mode: 'STRICT' })
+    above('PERMISSIVE')
+    for (const name of [`inheriting-${side}`, `adopting-${side}`]) await readmit(controlPlane, resource, name, 'team-a')
+    t.strictSame(await stored(`inheriting-${side}`), [undefined, 'PERMISSIVE'], 'inherited no more, it goes')
+    t.strictSame(await stored(`adopting-${side}`), ['STRICT', 'PERMISSIVE'], 'its user says STRICT, so it stays')
+    await write(`adopting-${side}`)
+    await readmit(controlPlane, resource, `adopting-${side}`, 'team-a')
+    t.strictSame(await stored(`adopting-${side}`), [undefined, 'PERMISSIVE'], 'its user gives it up, and it goes')
+  }
 }
 
 async function versions(t: Test, controlPlane: ControlPlane) {

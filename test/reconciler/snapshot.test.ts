@@ -55,7 +55,7 @@ t.test('holds every kind that translators read, as the cluster observes it', asy
   })
   t.equal(await live.synced, true)
   t.strictSame(live.missing(), [])
-  const { statuses, capabilities, namespaces, workloads, routing: _, ...collections } = live.cluster
+  const { statuses, capabilities, namespaces, workloads, routing: _, apiServerCalls: __, ...collections } = live.cluster
   t.equal(statuses, 'observed')
   t.strictSame(capabilities, noCapabilities, 'a CRD without a single field can store nothing')
   t.ok(namespaces.has('x'))
@@ -69,6 +69,30 @@ t.test('follows the cluster in the same snapshot', async t => {
   await until(() => server.watchCount('/api/v1/pods') === 1)
   server.delete('/api/v1/pods', pod)
   await until(() => live.cluster.workloads.get('a')?.size === 0)
+})
+
+t.test('knows the Services that the API server calls, as long as it calls them', async t => {
+  const path = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations'
+  const calling = (...names: string[]) => ({
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingWebhookConfiguration',
+    metadata: { name: 'hooks' },
+    webhooks: names.map(name => ({ clientConfig: { service: { namespace: 'a', name } } })),
+  })
+  const { live, server } = await start(t, server => server.put(path, calling('x', 'y')))
+  await live.synced
+  const called = () => [...live.cluster.apiServerCalls.values()].flat().map(({ name, port }) => `${name}:${port}`)
+  t.strictSame(called(), ['x:443', 'y:443'])
+  await until(() => server.watchCount(path) === 1)
+  server.put(path, calling('y'))
+  await until(() => called().length === 1)
+  t.strictSame(called(), ['y:443'])
+  server.put(path, calling())
+  await until(() => called().length === 0)
+  server.put(path, calling('x'))
+  await until(() => called().length === 1)
+  server.delete(path, calling('x'))
+  await until(() => called().length === 0)
 })
 
 t.test('asks only for Pods that run, and for the one CRD', async t => {

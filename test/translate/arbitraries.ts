@@ -109,6 +109,24 @@ export const surroundings: fc.Arbitrary<KubernetesObject[]> = fc.subarray([
     spec: {},
   },
   {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'mesh', namespace: 'istio-system' },
+    spec: { mtls: { mode: 'STRICT' } },
+  },
+  {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'namespace', namespace: 'team-a' },
+    spec: {},
+  },
+  {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingWebhookConfiguration',
+    metadata: { name: 'app' },
+    webhooks: [{ clientConfig: { service: { namespace: 'team-a', name: 'app', port: 80 } } }],
+  },
+  {
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'Gateway',
     metadata: { name: 'waypoint', namespace: 'team-a' },
@@ -126,6 +144,30 @@ export const surroundings: fc.Arbitrary<KubernetesObject[]> = fc.subarray([
     },
   },
 ] as KubernetesObject[])
+
+/** PeerAuthentications whose parts go together: the fate tables alone hardly ever make a mode, or a port. */
+export const peerAuthentications: fc.Arbitrary<istio.PeerAuthentication> = (() => {
+  const mutualTLS = fc.record({ mode: fc.constantFrom('UNSET', 'DISABLE', 'PERMISSIVE', 'STRICT', 'STRICT', 'strict') })
+  const matchLabels = fc.constantFrom({}, { app: 'app' }, { app: 'app' }, { tier: 'back' })
+  return fc.record({
+    apiVersion: fc.constant('security.istio.io/v1'),
+    kind: fc.constant('PeerAuthentication'),
+    metadata: fc.record({
+      name: fc.constantFrom('app', 'default'),
+      namespace: fc.constantFrom('team-a', 'kubeflow', 'istio-system', 'legacy'),
+    }),
+    spec: fc.record(
+      {
+        selector: fc.record({ matchLabels }, { requiredKeys: [] }),
+        mtls: mutualTLS,
+        portLevelMtls: fc.dictionary(fc.constantFrom('80', '8443', '70000', '8443'), mutualTLS, {
+          noNullPrototype: true,
+        }),
+      },
+      { requiredKeys: [] },
+    ),
+  }) as fc.Arbitrary<istio.PeerAuthentication>
+})()
 
 /** Any JSON, with the keys that have caught programs before. */
 export const garbage: fc.Arbitrary<unknown> = fc.oneof(

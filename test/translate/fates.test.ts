@@ -6,6 +6,7 @@ import { authorizationPolicyFates } from '../../src/translate/authorization-poli
 import type { Shape, Table } from '../../src/translate/fate.ts'
 import { gatewayFates } from '../../src/translate/gateway/fates.ts'
 import { translate } from '../../src/translate/index.ts'
+import { peerAuthenticationFates } from '../../src/translate/peer-authentication/fates.ts'
 import { requestAuthenticationFates } from '../../src/translate/request-authentication/fates.ts'
 import { kindKey, snapshotOf } from '../../src/translate/snapshot.ts'
 import { virtualServiceFates } from '../../src/translate/virtual-service/fates.ts'
@@ -25,6 +26,7 @@ const tables: Record<string, Table> = {
   'virtualservices.networking.istio.io': virtualServiceFates,
   'authorizationpolicies.security.istio.io': authorizationPolicyFates,
   'requestauthentications.security.istio.io': requestAuthenticationFates,
+  'peerauthentications.security.istio.io': peerAuthenticationFates,
 }
 
 t.test('the fate tables and the CRD schemas have the same fields, of the same types', async t => {
@@ -103,9 +105,10 @@ t.test('every field that counts as translated changes the result when it is take
   const all = [
     ...translatedFields(virtualServiceFates, 'VirtualService', 'VirtualService'),
     ...translatedFields(gatewayFates, 'Gateway', 'Gateway'),
+    ...translatedFields(peerAuthenticationFates, 'PeerAuthentication', 'PeerAuthentication'),
   ]
   const untried = all.filter(key => !inert.has(key))
-  t.strictSame(untried, [], 'every translated field of VirtualService and Gateway is set in some fixture')
+  t.strictSame(untried, [], 'every translated field of these kinds is set in some fixture')
 })
 
 /** The names of all fields whose fate is `translated`, as the test above spells them. */

@@ -10,12 +10,13 @@ import { canonicalJson } from '../../src/translate/canonical.ts'
 import type { Table } from '../../src/translate/fate.ts'
 import { gatewayFates } from '../../src/translate/gateway/fates.ts'
 import { translate } from '../../src/translate/index.ts'
+import { peerAuthenticationFates } from '../../src/translate/peer-authentication/fates.ts'
 import { profiles } from '../../src/translate/profiles.ts'
 import { requestAuthenticationFates } from '../../src/translate/request-authentication/fates.ts'
 import type { Settings } from '../../src/translate/settings.ts'
 import { snapshotOf } from '../../src/translate/snapshot.ts'
 import { virtualServiceFates } from '../../src/translate/virtual-service/fates.ts'
-import { garbage, servers, specOf, surroundings } from './arbitraries.ts'
+import { garbage, peerAuthentications, servers, specOf, surroundings } from './arbitraries.ts'
 import { readFixtures } from './fixtures.ts'
 
 const numRuns = Number(process.env.SIDESTEP_RUNS ?? 2000)
@@ -26,6 +27,7 @@ const kinds: [apiVersion: string, kind: string, fates: Table][] = [
   ['networking.istio.io/v1', 'VirtualService', virtualServiceFates],
   ['security.istio.io/v1', 'AuthorizationPolicy', authorizationPolicyFates],
   ['security.istio.io/v1', 'RequestAuthentication', requestAuthenticationFates],
+  ['security.istio.io/v1', 'PeerAuthentication', peerAuthenticationFates],
   ['networking.istio.io/v1', 'Gateway', gatewayFates],
 ]
 
@@ -77,6 +79,7 @@ const istioGateways: fc.Arbitrary<istio.Gateway> = servers.map(servers => ({
 const objects: fc.Arbitrary<KubernetesObject> = fc.oneof(
   namespaces,
   istioGateways,
+  peerAuthentications,
   ...kinds.map(([apiVersion, kind, fates]) => objectOf(apiVersion, kind, fates)),
 )
 
