@@ -26,6 +26,7 @@ const parentRef = read({ name: 'string', namespace: 'string', sectionName: 'stri
 
 const podSpec = read({
   serviceAccountName: 'string',
+  hostNetwork: 'boolean',
   containers: listOf(read({ name: 'string', ports: listOf(read({ name: 'string', containerPort: portNumber })) })),
 })
 const podTemplate = read({ metadata: read({ labels, annotations: labels }), spec: podSpec })
