@@ -100,3 +100,17 @@ t.test('sidestep switched off and on again', async t => {
     'nothing is lost',
   )
 })
+
+t.test('a Namespace that is being created is admitted by the labels that it will have', async t => {
+  const selector = { matchLabels: { 'app.kubernetes.io/part-of': 'kubeflow-profile' } }
+  const listener = {
+    name: 'mesh',
+    port: 15008,
+    protocol: 'HBONE',
+    allowedRoutes: { namespaces: { from: 'Selector', selector } },
+  }
+  const selecting = { ...waypoint, spec: { gatewayClassName: 'istio-waypoint', listeners: [listener] } }
+  const created = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'team-a', labels: injected } } as Namespace
+  const { object } = translate(created, snapshotOf([selecting as KubernetesObject], 'observed'), profiles.kubeflow)
+  t.strictSame(object.metadata.labels, served)
+})

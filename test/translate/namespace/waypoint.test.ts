@@ -42,7 +42,11 @@ t.test('the service account of a waypoint is that of its pods', async t => {
   t.equal(accountOf(gateway), 'team-a/checker', 'or as its annotation says')
   t.equal(accountOf(waypointGateway('team-a', {}, { 'gateway.istio.io/name-override': 'x' })), 'team-a/waypoint')
   t.equal(accountOf(gateway, pod('a', 'real'), pod('b', 'other', 'ingress')), 'team-a/real', 'the pods know better')
-  t.equal(accountOf(gateway, pod('a', 'old'), pod('b', 'checker')), 'team-a/checker', 'the new one, while it changes')
+  t.equal(
+    accountOf(gateway, pod('a', 'before'), pod('b', 'checker')),
+    'team-a/checker',
+    'the new one, while it changes',
+  )
 })
 
 t.test('a waypoint is programmed for the namespaces that it admits', async t => {
