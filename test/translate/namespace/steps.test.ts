@@ -1,6 +1,8 @@
 // A Namespace over time: each step is what is stored after an admission, and what its owner then writes.
+import fc from 'fast-check'
 import t from 'tap'
 import type { KubernetesObject, Namespace } from '../../../src/apis/core.ts'
+import { canonicalJson } from '../../../src/translate/canonical.ts'
 import { translate } from '../../../src/translate/index.ts'
 import { profiles } from '../../../src/translate/profiles.ts'
 import { snapshotOf } from '../../../src/translate/snapshot.ts'
@@ -113,4 +115,35 @@ t.test('a Namespace that is being created is admitted by the labels that it will
   const created = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'team-a', labels: injected } } as Namespace
   const { object } = translate(created, snapshotOf([selecting as KubernetesObject], 'observed'), profiles.kubeflow)
   t.strictSame(object.metadata.labels, served)
+})
+
+const values: Record<string, string[]> = {
+  'app.kubernetes.io/part-of': ['kubeflow-profile'],
+  'istio-injection': ['enabled', 'disabled'],
+  'istio.io/rev': ['canary'],
+  'istio.io/dataplane-mode': ['ambient', 'none'],
+  'istio.io/use-waypoint': ['waypoint', 'none', 'other'],
+  'istio.io/use-waypoint-namespace': ['team-a', 'mesh'],
+  'istio.io/ingress-use-waypoint': ['true', 'false'],
+}
+const someLabels = fc.record(
+  Object.fromEntries(Object.entries(values).map(([label, all]) => [label, fc.constantFrom(...all)])),
+  { requiredKeys: [], noNullPrototype: true },
+) as fc.Arbitrary<Record<string, string>>
+
+t.test('whatever its labels, a Namespace that is stored is stored once', async () => {
+  const others = fc.subarray([waypoint, withSidecar])
+  fc.assert(
+    fc.property(someLabels, someLabels, others, fc.boolean(), (labels, changed, others, isAssumed) => {
+      let stored = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'team-a', labels } } as Namespace
+      const admit = (object: Namespace) =>
+        translate(object, snapshotOf([...others, stored], isAssumed ? 'assumed' : 'observed'), profiles.kubeflow).object
+      stored = admit(stored)
+      // What its owner writes next meets what is stored: half of it may be ours.
+      stored = admit({ ...stored, metadata: { ...stored.metadata, labels: { ...stored.metadata.labels, ...changed } } })
+      const again = admit(stored)
+      if (canonicalJson(again) !== canonicalJson(stored)) throw new Error(`${canonicalJson(again)}`)
+    }),
+    { numRuns: 3000 },
+  )
 })
