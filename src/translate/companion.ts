@@ -26,7 +26,7 @@ export function companionMetadata(
   const isNamespace = source.kind === 'Namespace'
   const own = isNamespace ? source.metadata.name : source.metadata.namespace
   const namespace = itsNamespace ?? own
-  const revision = isNamespace ? undefined : restoreOriginal(source).metadata.labels?.[revisionLabel]
+  const revision = restoreOriginal(source).metadata.labels?.[revisionLabel]
   const { uid } = source.metadata
   return {
     name,

@@ -58,6 +58,8 @@ export interface Workload {
   hostNetwork: boolean
   /** What enforces its policies: an Envoy beside it, ztunnel, itself being a gateway, or nothing. */
   state: 'sidecar' | 'ambient' | 'gateway' | 'plain'
+  /** Whether istio-cni never captures it, by its own label or its host's network: then nothing checks its callers. */
+  isOptedOut: boolean
 }
 
 /** What the installed CRDs can store. A field that they lack would be pruned without a word. */
@@ -289,6 +291,7 @@ function workloadOf(object: core.KubernetesObject): Workload | undefined {
     ports: containers.flatMap(({ ports = [] }) => ports),
     hostNetwork: template.spec?.hostNetwork === true,
     state: stateOf(labels, annotations, containers),
+    isOptedOut: labels['istio.io/dataplane-mode'] === 'none' || template.spec?.hostNetwork === true,
   }
 }
 

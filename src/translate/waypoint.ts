@@ -1,22 +1,36 @@
 // Which waypoint serves a Namespace or a Service, and as whom it calls (research/policies.md 1.4 and 3).
 import type * as core from '../apis/core.ts'
-import type * as gateway from '../apis/gateway.ts'
-import type { NamespaceRule, Settings } from './settings.ts'
-import { type ClusterSnapshot, inNamespace, namespaceOf } from './snapshot.ts'
+import { isSelected } from './labels.ts'
+import type { NamespaceRule, Settings, WaypointRule } from './settings.ts'
+import { type ClusterSnapshot, namespaceOf } from './snapshot.ts'
+import {
+  allowedNamespaces,
+  isReady,
+  type Obstacle,
+  obstacleNow,
+  obstacleOf,
+  waypointAccount,
+} from './waypoint-gateway.ts'
+
+export { isSelected } from './labels.ts'
+export { waypointClass } from './waypoint-gateway.ts'
 
 export const dataplaneModeLabel = 'istio.io/dataplane-mode'
 export const useWaypointLabel = 'istio.io/use-waypoint'
 export const useWaypointNamespaceLabel = 'istio.io/use-waypoint-namespace'
 export const ingressUseWaypointLabel = 'istio.io/ingress-use-waypoint'
-export const waypointClass = 'istio-waypoint'
 
-/** A waypoint as policies need it: where it is, and who it is to the pods behind it. */
-export interface Waypoint {
+/** A waypoint by its Gateway. */
+export interface WaypointReference {
   namespace: string
   name: string
+}
+
+/** A waypoint as policies need it: where it is, and who it is to the pods behind it. */
+export interface Waypoint extends WaypointReference {
   /** `namespace/name` of its service account. */
-  serviceAccount: string
-  /** Whether it takes traffic: it has an address and its controller says Programmed. */
+  readonly serviceAccount: string
+  /** Whether it takes the traffic of whoever asked: it runs, can serve Services, and admits the namespace. */
   isProgrammed: boolean
 }
 
@@ -43,12 +57,11 @@ export function ambientRule(name: string, cluster: ClusterSnapshot, settings: Se
 
 /** The waypoint that serves all Services of a Namespace: by its label, else by its rule. Undefined when none does. */
 export function namespaceWaypoint(name: string, cluster: ClusterSnapshot, settings: Settings): Waypoint | undefined {
-  const labels = cluster.namespaces.get(name)?.metadata.labels ?? {}
-  const labelled = labelledWaypoint(labels, name, cluster)
-  if (labelled !== undefined) return labelled || undefined
+  const labelled = labelledWaypoint(cluster.namespaces.get(name)?.metadata.labels, name)
+  if (labelled) return waypointAt(labelled.namespace, labelled.name, cluster, name, settings)
   const { waypoint } = ambientRule(name, cluster, settings) ?? {}
-  if (waypoint?.services !== 'all') return undefined
-  return waypointAt(waypoint.namespace ?? name, waypoint.name, cluster)
+  if (labelled === false || waypoint?.services !== 'all') return undefined
+  return waypointAt(waypoint.namespace ?? name, waypoint.name, cluster, name, settings)
 }
 
 /** The waypoint that traffic to a Service passes: by the Service's label, its rule, or its Namespace (in this order). */
@@ -58,58 +71,84 @@ export function serviceWaypoint(
   settings: Settings,
 ): Waypoint | undefined {
   const namespace = namespaceOf(service)
-  const labelled = labelledWaypoint(service.metadata.labels ?? {}, namespace, cluster)
-  if (labelled !== undefined) return labelled || undefined
+  const labelled = labelledWaypoint(service.metadata.labels, namespace)
+  if (labelled) return waypointAt(labelled.namespace, labelled.name, cluster, namespace, settings)
+  if (labelled === false) return undefined
   const { waypoint } = ambientRule(namespace, cluster, settings) ?? {}
   if (waypoint && waypoint.services !== 'all' && waypoint.services.includes(service.metadata.name ?? ''))
-    return waypointAt(waypoint.namespace ?? namespace, waypoint.name, cluster)
+    return waypointAt(waypoint.namespace ?? namespace, waypoint.name, cluster, namespace, settings)
   return namespaceWaypoint(namespace, cluster, settings)
 }
 
-/** Whether other Namespaces use the waypoint too, so that a policy on it would hold there as well. */
+/**
+ * Whether other Namespaces use the waypoint too, or will once they are there, so that a policy on it would hold there as
+ * well. Whoever names it and is not admitted does not use it: else a stranger's label could forbid its owner a policy.
+ */
 export function isShared(waypoint: Waypoint, namespace: string, cluster: ClusterSnapshot, settings: Settings): boolean {
   if (waypoint.namespace !== namespace) return true
-  return [...cluster.namespaces.keys()].some(other => {
-    if (other === namespace) return false
-    const { waypoint: rule } = ambientRule(other, cluster, settings) ?? {}
-    if (rule?.name === waypoint.name && rule.namespace === waypoint.namespace) return true
-    const used = namespaceWaypoint(other, cluster, settings)
-    if (used?.namespace === namespace && used.name === waypoint.name) return true
-    return inNamespace(cluster.services, other).some(({ metadata }) => {
-      const { labels = {} } = metadata
-      return labels[useWaypointLabel] === waypoint.name && labels[useWaypointNamespaceLabel] === namespace
-    })
+  const { from, selector } = allowedNamespaces(namespace, waypoint.name, settings)
+  if (from === 'All' || selector) return true
+  return [...cluster.namespaces].some(([other, namespace]) => {
+    if (other === waypoint.namespace) return false
+    const users = [namespace, ...(cluster.services.get(other)?.values() ?? [])]
+    const isNamed = users.some(({ metadata }) => isSame(labelledWaypoint(metadata.labels, other), waypoint))
+    return isNamed && obstacleTo(waypoint, other, cluster, settings)?.kind !== 'refused'
   })
 }
 
-/** `false`: the label says `none`. Undefined: there is no label. */
-function labelledWaypoint(
-  labels: Record<string, string>,
+/** The waypoint that labels name, for an object of the namespace. `false`: they say that none serves it. */
+export function labelledWaypoint(
+  labels: Record<string, string> = {},
   namespace: string,
-  cluster: ClusterSnapshot,
-): Waypoint | false | undefined {
+): WaypointReference | false | undefined {
   const name = labels[useWaypointLabel]
-  if (!name) return undefined
-  if (name === 'none') return false
-  return waypointAt(labels[useWaypointNamespaceLabel] ?? namespace, name, cluster)
+  if (name === undefined) return undefined
+  // An empty name stands in the way of the Namespace's waypoint and leads to no Gateway (`fetchWaypointForTarget`).
+  if (name === 'none' || name === '') return false
+  return { namespace: labels[useWaypointNamespaceLabel] ?? namespace, name }
 }
 
-/** The waypoint of this name, whether it is there yet or not. */
-export function waypointAt(namespace: string, name: string, cluster: ClusterSnapshot): Waypoint {
+/** The waypoint that a rule names, for a namespace that it holds for. */
+export function ruledWaypoint({ namespace, name }: WaypointRule, own: string): WaypointReference {
+  return { namespace: namespace ?? own, name }
+}
+
+export function isSame(one: WaypointReference | false | undefined, other: WaypointReference): boolean {
+  return one !== undefined && one !== false && one.namespace === other.namespace && one.name === other.name
+}
+
+/** What keeps a waypoint from serving a namespace. While nobody has made the Gateway, nothing is known of that. */
+export function obstacleTo(
+  { namespace, name }: WaypointReference,
+  user: string,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+): Obstacle | undefined {
   const object = cluster.gateways.get(namespace)?.get(name)
-  // The service account is called like the Gateway (`gatewaycommon/classinfo.go`), unless it says otherwise.
-  const account = object?.metadata.annotations?.['gateway.istio.io/service-account'] ?? name
-  const isProgrammed = cluster.statuses === 'assumed' || (object !== undefined && isReady(object))
-  return { namespace, name, serviceAccount: `${namespace}/${account}`, isProgrammed }
+  return object && obstacleOf(object, user, cluster, settings)
 }
 
-function isReady({ spec, status }: gateway.Gateway): boolean {
-  // Istio reports any Gateway with an address as a waypoint (research/policies.md 4), so the class is checked here.
-  if (spec?.gatewayClassName !== waypointClass || (status?.addresses ?? []).length === 0) return false
-  return (status?.conditions ?? []).some(({ type, status }) => type === 'Programmed' && status === 'True')
-}
-
-/** Whether labels satisfy a selector. An empty selector is satisfied by everything. */
-export function isSelected(labels: Record<string, string>, selector: Record<string, string>): boolean {
-  return Object.entries(selector).every(([key, value]) => labels[key] === value)
+/** The waypoint of this name as `user` finds it, a namespace, whether it is there yet or not. */
+export function waypointAt(
+  namespace: string,
+  name: string,
+  cluster: ClusterSnapshot,
+  user = namespace,
+  settings?: Settings,
+): Waypoint {
+  const object = cluster.gateways.get(namespace)?.get(name)
+  const isAssumed = cluster.statuses === 'assumed'
+  const obstacle =
+    isAssumed && settings
+      ? obstacleTo({ namespace, name }, user, cluster, settings)
+      : object && obstacleNow(object, user, cluster)
+  return {
+    namespace,
+    name,
+    // Looked for among all pods of the namespace, and not asked for by everybody.
+    get serviceAccount() {
+      return waypointAccount(namespace, name, cluster)
+    },
+    isProgrammed: obstacle === undefined && (isAssumed || (object !== undefined && isReady(object))),
+  }
 }

@@ -130,7 +130,7 @@ export const surroundings: fc.Arbitrary<KubernetesObject[]> = fc.subarray([
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'Gateway',
     metadata: { name: 'waypoint', namespace: 'team-a' },
-    spec: { gatewayClassName: 'istio-waypoint', listeners: [] },
+    spec: { gatewayClassName: 'istio-waypoint', listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }] },
     status: { addresses: [{ value: '10.0.0.1' }], conditions: [{ type: 'Programmed', status: 'True' }] },
   },
   {

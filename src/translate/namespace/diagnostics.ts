@@ -20,13 +20,24 @@ export const namespaceDiagnostics = {
   'NS-DATAPLANE-MODE-NONE': {
     severity: 'note',
     since: '0.1.0',
-    message: 'the namespace stays out of the mesh, as its label says',
+    message: 'the namespace stays out of ambient, as its label says',
+  },
+  'NS-DATAPLANE-MODE-LEFT': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'pods leave ambient at once, and nothing checks their callers until they run sidecars; {remedy}, or take none off again',
   },
   'NS-SIDECARS-RUNNING': {
     severity: 'warning',
-    untranslated: true,
     since: '0.1.0',
-    message: '{count} pods still run sidecars, so nothing is cut over yet; restart them without injection',
+    message: '{count} pods still run sidecars, so {consequence}; {remedy}',
+  },
+  'NS-INJECTION-BOTH': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'new pods still get sidecars by {label}, and pods without one are in ambient already; take it off, then restart them all',
   },
   'NS-WAYPOINT-KEPT': {
     severity: 'note',
@@ -39,10 +50,27 @@ export const namespaceDiagnostics = {
     message:
       'waypoint {waypoint} serves it only once {missing} is in place, so that nothing passes unchecked; nothing to do',
   },
+  'NS-WAYPOINT-UNFIT': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'Gateway {waypoint} is no waypoint for Services, since {reason}, so nothing is sent through it; mend it or name another',
+  },
+  'NS-WAYPOINT-REFUSED': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'waypoint {waypoint} does not admit namespace {namespace}, so nothing is sent through it; allow it in allowedRoutes',
+  },
   'NS-INJECTION-REMOVED': {
     severity: 'note',
     since: '0.1.0',
     message: '{label} is taken off, since a pod with a sidecar is left out of ambient',
+  },
+  'NS-REVISION-MOVED': {
+    severity: 'note',
+    since: '0.1.0',
+    message: '{label} is moved to waypoint Gateway {gateway}, since on a Namespace it injects sidecars',
   },
   'NS-COMPANION-KEPT': {
     severity: 'warning',

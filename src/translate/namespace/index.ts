@@ -1,31 +1,33 @@
 // Namespace: sidecar injection off, ambient on, and the waypoint that serves it (research/policies.md, section 3).
-// Being served by a waypoint comes last: from then on pods see the waypoint as their caller, so every policy has to be
-// where it will be enforced before (design.md section 5).
-import type { KubernetesObject, Namespace } from '../../apis/core.ts'
-import type * as gateway from '../../apis/gateway.ts'
-import { translateAuthorizationPolicy } from '../authorization-policy/index.ts'
-import { isEqual } from '../canonical.ts'
-import { companionMetadata, isCompanion } from '../companion.ts'
-import { restoreOriginal, withField } from '../original.ts'
+//
+// While pods run sidecars, the order is: the waypoint is there already and takes nothing; as long as the owner lets
+// sidecars be injected, nothing else changes; with injection taken off the Namespace is ambient in the same admission, so
+// that a pod that comes back without a sidecar is captured and one that still has its sidecar keeps it; the waypoint
+// serves it when no sidecar is left. What is cut over is never taken back because a pod turns up with a sidecar.
+import type { Namespace } from '../../apis/core.ts'
+import { originalAnnotation, restoreOriginal, withField } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
-import { translateRequestAuthentication } from '../request-authentication/index.ts'
 import type { Settings, WaypointRule } from '../settings.ts'
-import { type ClusterSnapshot, inNamespace } from '../snapshot.ts'
+import type { ClusterSnapshot } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
 import {
   dataplaneModeLabel,
   ingressUseWaypointLabel,
+  isSame,
+  labelledWaypoint,
   namespaceRule,
+  ruledWaypoint,
   useWaypointLabel,
   useWaypointNamespaceLabel,
-  waypointAt,
-  waypointClass,
+  type WaypointReference,
 } from '../waypoint.ts'
+import { canServe, keyOf, missingForEnrolment, sidecarsIn } from './enrolment.ts'
+import { injectionOf, withoutInjection } from './injection.ts'
+import { waypointGateways } from './waypoints.ts'
 
-const injectionLabel = 'istio-injection'
-const revisionLabel = 'istio.io/rev'
 /** istio-cni leaves out kube-system only; the others hold what ambient itself runs on. */
 const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease']
+const modeField = `metadata.labels[${dataplaneModeLabel}]`
 
 export function translateNamespace(
   object: Namespace,
@@ -37,133 +39,135 @@ export function translateNamespace(
   const { name = '', labels = {} } = original.metadata
   const mode = labels[dataplaneModeLabel]
   const isSystem = name === settings.rootNamespace || systemNamespaces.includes(name)
-  const modeField = `metadata.labels[${dataplaneModeLabel}]`
   if (mode !== undefined && mode !== 'ambient' && mode !== 'none')
     report('NS-DATAPLANE-MODE-UNKNOWN', modeField, { mode: mode.slice(0, 40) || '""' })
   if (mode === 'ambient' && isSystem) report('NS-DATAPLANE-MODE-SYSTEM', modeField, { namespace: name })
-  const rule = namespaceRule(name, labels, settings)
-  if (!rule || isSystem) return leave(original, report)
-  if (mode === 'none') {
-    report('NS-DATAPLANE-MODE-NONE', modeField)
-    return leave(original, report)
-  }
-  const sidecars = inNamespace(cluster.workloads, name).filter(({ state }) => state === 'sidecar').length
-  if (sidecars > 0) report('NS-SIDECARS-RUNNING', 'metadata.labels', { count: String(sidecars) })
   if (report.untranslatable) return leave(original, report)
 
-  const captured = withoutInjection(withLabel(original, dataplaneModeLabel, rule.dataplaneMode), report)
-  const { waypoint } = rule
-  const companions = waypoint ? waypointGateways(original, waypoint, cluster, report) : []
-  return conclude(
-    original,
-    waypoint ? enrolled(captured, waypoint, cluster, settings, report) : captured,
-    companions,
-    report,
-  )
+  const rule = isSystem ? undefined : namespaceRule(name, labels, settings)
+  const companions = waypointGateways(original, rule?.waypoint, cluster, settings, report)
+  if (!rule || mode === 'none') {
+    if (rule) reportOptOut(object, labels, report)
+    else if (mode !== 'none') checkByHand(original, cluster, settings, report)
+    return conclude(original, original, companions, report)
+  }
+  const enrolment = rule.waypoint && enrolmentOf(original, rule.waypoint, cluster, settings, report)
+  const injection = injectionOf(labels)
+  const sidecars = sidecarsIn(name, cluster)
+  if (injection && sidecars > 0 && !isCutOver(name, cluster)) {
+    if (mode === 'ambient') report('NS-INJECTION-BOTH', modeField, { label: injection })
+    reportSidecars(sidecars, 'nothing is cut over yet', `take ${injection} off, then restart them`, report)
+    return conclude(original, original, companions, report)
+  }
+
+  const own = companions.find(({ metadata }) => metadata.name === rule.waypoint?.name)
+  const captured = withoutInjection(withLabel(original, dataplaneModeLabel, rule.dataplaneMode), own, report)
+  const translated = enrolment ? enrolled(captured, enrolment, cluster, settings, report) : captured
+  if (sidecars > 0)
+    reportSidecars(sidecars, consequenceOf(translated, rule.waypoint), 'restart them without injection', report)
+  return conclude(original, translated, companions, report)
 }
 
-/** Both labels inject sidecars into new pods, and a pod with a sidecar is left out of ambient. */
-function withoutInjection(namespace: Namespace, report: Report): Namespace {
-  const labels = namespace.metadata.labels ?? {}
-  let without = namespace
-  if (labels[injectionLabel] === 'enabled') {
-    report('NS-INJECTION-REMOVED', `metadata.labels[${injectionLabel}]`, { label: `${injectionLabel}=enabled` })
-    without = withLabel(without, injectionLabel, undefined)
-  }
-  const revision = labels[revisionLabel]
-  if (revision !== undefined) {
-    report('NS-INJECTION-REMOVED', `metadata.labels[${revisionLabel}]`, { label: `${revisionLabel}=${revision}` })
-    without = withLabel(without, revisionLabel, undefined)
-  }
-  return without
+/**
+ * Whether the Namespace as it is stored is ambient and injects nothing. Then injection that comes back is taken off again,
+ * whoever writes it: pods without sidecars would leave ambient otherwise, and nobody would check their callers.
+ */
+function isCutOver(name: string, { namespaces }: ClusterSnapshot): boolean {
+  const labels = namespaces.get(name)?.metadata.labels ?? {}
+  return labels[dataplaneModeLabel] === 'ambient' && !injectionOf(labels)
+}
+
+function reportSidecars(count: number, consequence: string, remedy: string, report: Report): void {
+  report('NS-SIDECARS-RUNNING', 'metadata.labels', { count: String(count), consequence, remedy })
+}
+
+/** What it means that pods of the Namespace run sidecars, once that is ambient. */
+function consequenceOf({ metadata: { name = '', labels } }: Namespace, waypoint?: WaypointRule): string {
+  if (labelledWaypoint(labels, name)) return 'they take its waypoint for their caller'
+  return waypoint ? 'no waypoint serves it yet' : 'ambient leaves them out'
+}
+
+/** A Namespace that its owner keeps out, and whether it was in: then it carries the record of what sidestep wrote. */
+function reportOptOut({ metadata }: Namespace, labels: Record<string, string>, report: Report): void {
+  report('NS-DATAPLANE-MODE-NONE', modeField)
+  if (!metadata.annotations?.[originalAnnotation]) return
+  const remedy = injectionOf(labels) ? 'restart them' : 'turn injection on and restart them'
+  report('NS-DATAPLANE-MODE-LEFT', modeField, { remedy })
+}
+
+/** A Namespace that no rule is for, and that somebody made ambient or gave a waypoint: it is looked at, and left. */
+function checkByHand(namespace: Namespace, cluster: ClusterSnapshot, settings: Settings, report: Report): void {
+  const { name = '', labels = {} } = namespace.metadata
+  const isAmbient = labels[dataplaneModeLabel] === 'ambient'
+  const waypoint = labelledWaypoint(labels, name)
+  if (!isAmbient && !waypoint) return
+  const injection = injectionOf(labels)
+  if (isAmbient && injection) report('NS-INJECTION-BOTH', modeField, { label: injection })
+  const sidecars = sidecarsIn(name, cluster)
+  const remedy = injection ? `take ${injection} off, then restart them` : 'restart them without injection'
+  if (sidecars > 0) reportSidecars(sidecars, consequenceOf(namespace), remedy, report)
+  if (waypoint) canServe(waypoint, name, 'NS', withNamespace(cluster, namespace), settings, report)
+}
+
+/** The waypoint that is to serve a whole Namespace. */
+interface Enrolment {
+  waypoint: WaypointReference
+  /** Whether it can serve the Namespace at all. */
+  isFit: boolean
+  /** Whether the owner has written its label, so that it serves already. */
+  isChosen: boolean
+  ingressUseWaypoint: boolean
+}
+
+/** Judges the waypoint of a rule, or the one that the owner has chosen before. Undefined when none serves all Services. */
+function enrolmentOf(
+  namespace: Namespace,
+  rule: WaypointRule,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+  report: Report,
+): Enrolment | undefined {
+  const { name = '', labels } = namespace.metadata
+  const ruled = ruledWaypoint(rule, name)
+  const chosen = rule.services === 'all' ? labelledWaypoint(labels, name) : undefined
+  if (chosen !== undefined && !isSame(chosen, ruled))
+    report('NS-WAYPOINT-KEPT', `metadata.labels[${useWaypointLabel}]`, { waypoint: chosen ? keyOf(chosen) : 'none' })
+  if (chosen === false) return undefined
+  const waypoint = chosen ?? ruled
+  const isFit = canServe(waypoint, name, 'NS', withNamespace(cluster, namespace), settings, report)
+  if (rule.services !== 'all') return undefined
+  return { waypoint, isFit, isChosen: chosen !== undefined, ingressUseWaypoint: rule.ingressUseWaypoint }
 }
 
 /** The waypoint's labels, once every policy of the Namespace is where the waypoint will ask it. */
 function enrolled(
   namespace: Namespace,
-  waypoint: WaypointRule,
+  { waypoint, isFit, isChosen, ingressUseWaypoint }: Enrolment,
   cluster: ClusterSnapshot,
   settings: Settings,
   report: Report,
 ): Namespace {
-  if (waypoint.services !== 'all') return namespace
   const { name = '', labels = {} } = namespace.metadata
-  const chosen = labels[useWaypointLabel]
-  if (chosen !== undefined) {
-    report('NS-WAYPOINT-KEPT', `metadata.labels[${useWaypointLabel}]`, { waypoint: chosen })
-    return namespace
-  }
+  const stored = cluster.namespaces.get(name)?.metadata.labels
+  const missing = isFit ? missingForEnrolment(namespace, waypoint, cluster, settings) : undefined
+  const isReady = isFit && !missing
   // Once served it stays served: taking the waypoint away would cut off everybody whom its policies admit.
-  const isServed = cluster.namespaces.get(name)?.metadata.labels?.[useWaypointLabel] === waypoint.name
-  const missing = isServed ? undefined : missingForEnrolment(namespace, waypoint, cluster, settings)
-  if (missing) {
-    report('NS-WAYPOINT-PENDING', 'metadata.labels', {
-      waypoint: `${waypoint.namespace ?? name}/${waypoint.name}`,
-      missing,
-    })
+  if (!isChosen && !isReady && !isSame(labelledWaypoint(stored, name), waypoint)) {
+    if (missing && sidecarsIn(name, cluster) === 0)
+      report('NS-WAYPOINT-PENDING', 'metadata.labels', { waypoint: keyOf(waypoint), missing })
     return namespace
   }
   let served = withLabel(namespace, useWaypointLabel, waypoint.name)
-  if (waypoint.namespace && waypoint.namespace !== name)
-    served = withLabel(served, useWaypointNamespaceLabel, waypoint.namespace)
-  return waypoint.ingressUseWaypoint ? withLabel(served, ingressUseWaypointLabel, 'true') : served
+  if (waypoint.namespace !== name) served = withLabel(served, useWaypointNamespaceLabel, waypoint.namespace)
+  const isIngressServed = isReady || stored?.[ingressUseWaypointLabel] === 'true'
+  return ingressUseWaypoint && isIngressServed && labels[ingressUseWaypointLabel] === undefined
+    ? withLabel(served, ingressUseWaypointLabel, 'true')
+    : served
 }
 
-/** What still has to be in place before traffic may pass the waypoint; undefined when nothing is missing. */
-export function missingForEnrolment(
-  namespace: Namespace,
-  rule: WaypointRule,
-  observed: ClusterSnapshot,
-  settings: Settings,
-): string | undefined {
-  if (observed.statuses === 'assumed') return undefined
-  const { name = '' } = namespace.metadata
-  // The policies are judged as they will be once the Namespace is stored like this.
-  const cluster = { ...observed, namespaces: new Map(observed.namespaces).set(name, namespace) }
-  const waypoint = waypointAt(rule.namespace ?? name, rule.name, cluster)
-  if (!waypoint.isProgrammed) return `Gateway ${waypoint.namespace}/${waypoint.name}`
-  const policies = inNamespace(cluster.authorizationPolicies, name).filter(policy => !isCompanion(policy))
-  for (const policy of policies) {
-    const { object, companions, denial } = translateAuthorizationPolicy(policy, cluster, settings)
-    const isSettled = !denial && isEqual(object.spec, policy.spec) && companions.every(each => isThere(each, cluster))
-    if (!isSettled) return `AuthorizationPolicy ${policy.metadata.name}`
-  }
-  const tokens = inNamespace(cluster.requestAuthentications, name).filter(policy => !isCompanion(policy))
-  const waiting = tokens.find(
-    policy => !isEqual(translateRequestAuthentication(policy, cluster, settings).object.spec, policy.spec),
-  )
-  return waiting && `RequestAuthentication ${waiting.metadata.name}`
-}
-
-function isThere({ metadata }: KubernetesObject, cluster: ClusterSnapshot): boolean {
-  const { namespace = '', name = '' } = metadata
-  return cluster.authorizationPolicies.get(namespace)?.has(name) ?? false
-}
-
-/** The waypoint itself, when the settings leave it to sidestep and nobody else has made one. */
-function waypointGateways(
-  namespace: Namespace,
-  { name, namespace: itsNamespace, create }: WaypointRule,
-  cluster: ClusterSnapshot,
-  report: Report,
-): gateway.Gateway[] {
-  const own = namespace.metadata.name ?? ''
-  if (!create || (itsNamespace && itsNamespace !== own)) return []
-  const there = cluster.gateways.get(own)?.get(name)
-  if (there && !isCompanion(there)) return []
-  report('NS-COMPANION-KEPT', 'metadata.labels', { gateway: `${own}/${name}` })
-  const metadata = companionMetadata(namespace, name)
-  return [
-    {
-      apiVersion: 'gateway.networking.k8s.io/v1',
-      kind: 'Gateway',
-      metadata: { ...metadata, labels: { ...metadata.labels, 'istio.io/waypoint-for': 'service' } },
-      spec: {
-        gatewayClassName: waypointClass,
-        listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE', allowedRoutes: { namespaces: { from: 'Same' } } }],
-      },
-    },
-  ]
+/** A waypoint admits Namespaces by their labels: those that this one is about to have. */
+function withNamespace(cluster: ClusterSnapshot, namespace: Namespace): ClusterSnapshot {
+  return { ...cluster, namespaces: new Map(cluster.namespaces).set(namespace.metadata.name ?? '', namespace) }
 }
 
 function withLabel(namespace: Namespace, label: string, value: string | undefined): Namespace {

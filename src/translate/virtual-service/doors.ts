@@ -2,12 +2,12 @@
 // listeners of the Kubernetes Gateway that take its place (research/virtualservice.md, sections 3 and 5).
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
+import { admits } from '../allowed-routes.ts'
 import { allowedRoutes } from '../gateway/listeners.ts'
 import { planOf } from '../gateway/plan.ts'
 import type { Report } from '../report.ts'
 import type { GatewayMapping, Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot } from '../snapshot.ts'
-import { isSelected } from '../waypoint.ts'
 
 /** What a server does with a connection: read HTTP in clear text or behind TLS, pass TLS on, or pass bytes on. */
 export type Speaks = 'http' | 'https' | 'tls' | 'tcp'
@@ -53,7 +53,8 @@ export function doorsOf(
       return []
     }
     const known = listenersOf(mapping, cluster)
-    const listeners = known?.filter(listener => admits(listener, namespace, mapping, cluster))
+    const [own = ''] = mapping.gateway.split('/')
+    const listeners = known?.filter(listener => admits(listener, own, namespace, cluster))
     // Nobody would hear of either: the route just is not accepted, and the VirtualService stays.
     const [key = ''] = mapping.gateway.split('#')
     if (known?.length === 0) report('VS-GATEWAYS-LISTENER', field, { port: istioGateway, gateway: key })
@@ -112,32 +113,6 @@ function listenersOf(mapping: GatewayMapping, cluster: ClusterSnapshot): gateway
     }))
   }
   return sectionName ? there?.filter(({ name }) => name === sectionName) : there
-}
-
-/** Whether routes of a namespace may attach to a listener (`allowedRoutes`); unless it says otherwise, those beside its Gateway. */
-function admits(
-  { allowedRoutes: { namespaces = {} } = {} }: gateway.Listener,
-  namespace: string,
-  mapping: GatewayMapping,
-  cluster: ClusterSnapshot,
-): boolean {
-  const { from = 'Same', selector: { matchLabels = {}, matchExpressions = [] } = {} } = namespaces
-  if (from === 'All') return true
-  if (from === 'Same') return mapping.gateway.startsWith(`${namespace}/`)
-  const labels = { ...cluster.namespaces.get(namespace)?.metadata.labels, 'kubernetes.io/metadata.name': namespace }
-  return isSelected(labels, matchLabels) && matchExpressions.every(expression => holds(expression, labels))
-}
-
-/** A label selector's requirement. */
-function holds(
-  { key, operator, values = [] }: { key: string; operator: string; values?: string[] },
-  labels: Record<string, string>,
-): boolean {
-  const value = Object.hasOwn(labels, key) ? labels[key] : undefined
-  if (operator === 'Exists') return value !== undefined
-  if (operator === 'DoesNotExist') return value === undefined
-  const isNamed = value !== undefined && values.includes(value)
-  return operator === 'In' ? isNamed : operator === 'NotIn' && !isNamed
 }
 
 /** The listeners in a server's place: those on its port, else those that speak as it does on no other server's port. */

@@ -3,9 +3,9 @@
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { canonicalJson } from '../canonical.ts'
+import { isSelected } from '../labels.ts'
 import type { Report } from '../report.ts'
 import type { ClusterSnapshot } from '../snapshot.ts'
-import { isSelected } from '../waypoint.ts'
 import type { HTTPEntry } from './delegates.ts'
 import { type Door, gatewayKey } from './doors.ts'
 
