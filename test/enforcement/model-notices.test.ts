@@ -2,14 +2,15 @@
 import t from 'tap'
 import type { KubernetesObject } from '../../src/apis/core.ts'
 import type * as istio from '../../src/apis/istio.ts'
-import { looser, lost, worldBefore } from './compare.ts'
+import { looser, worldBefore } from './compare.ts'
 import { endStateOf, type Source } from './end-state.ts'
-import { landscapeOf } from './landscape.ts'
+import { at, landscapeOf, usual } from './landscape.ts'
+import { lost } from './losses.ts'
 import type { HTTP } from './request.ts'
 import { requestsOf } from './requests.ts'
 import { worldOf } from './world.ts'
 
-const landscape = landscapeOf({ ingress: 'old', trustDomain: 'cluster.local', mapped: true, optedOut: undefined })
+const landscape = landscapeOf({ ...usual, ports: { 'team-a/api': [at(80, 8080), at(9090)] } })
 const http: HTTP = { method: 'GET', host: 'host.example', path: '/a', headers: {}, externalAuthorizer: 'allows' }
 const requests = requestsOf([http, { ...http, path: '/b' }], landscape)
 
@@ -59,7 +60,8 @@ t.test('a policy that is moved before its namespace is enrolled holds nowhere', 
 t.test('an L4 ALLOW that does not admit the waypoint cuts an enrolled Service off', async t => {
   const objects = [...translated([]), l4Allow]
   const world = worldOf(objects, landscape.settings)
-  const [difference] = lost(worldBefore(world, [l4Allow]), world, [l4Allow], requests)
+  const end = { world, objects, sources: [l4Allow], warnings: [], refused: [] }
+  const [difference] = lost(worldBefore(world, [l4Allow], landscape), world, end, requests)
   t.match(difference, { request: { from: 'team-b/notebook', to: { service: 'kubeflow/ml-pipeline' } } })
 })
 
@@ -77,12 +79,13 @@ function policy(
 }
 
 function translated(policies: istio.AuthorizationPolicy[]): KubernetesObject[] {
-  return endStateOf({ landscape, policies, requestAuthentications: [], https: [http] }).objects
+  return endStateOf({ landscape, policies, requestAuthentications: [] }).objects
 }
 
 function opened(objects: KubernetesObject[], sources: Source[]) {
   const world = worldOf(objects, landscape.settings)
-  return looser(worldBefore(world, sources), world, requests).map(({ request }) => request)
+  const before = worldBefore(world, sources, landscape)
+  return looser([before], world, requests, landscape.settings).map(({ request }) => request)
 }
 
 function isPolicy(object: KubernetesObject): object is istio.AuthorizationPolicy {
