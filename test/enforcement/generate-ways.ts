@@ -1,6 +1,6 @@
 // Arbitrary ways to the end state: where a live cluster starts, what people do meanwhile, and who is first.
 import fc from 'fast-check'
-import { applicationPolicy, type Case, cases, type Draft, policyOf } from './generate.ts'
+import { applicationPolicy, type Case, cases, type Draft, onlyLeftOut, policyOf } from './generate.ts'
 import type { Ingress } from './landscape.ts'
 import { idOf } from './live-cluster.ts'
 import type { Change } from './people.ts'
@@ -55,6 +55,7 @@ export const ways: fc.Arbitrary<Way> = fc
     late: late.flatMap(index => given.landscape.services.slice(index, index + 1).map(keyOf)),
     changes: changes.map(change => changeOf(given, change)),
   }))
+  .map(way => ({ ...way, ...onlyLeftOut({ injected: [], late: [], changes: [], ambient: [] }) }))
 
 const startsOf: Record<Ingress, Ingress[]> = { old: ['old'], both: ['old', 'both'], new: ['old', 'both', 'new'] }
 

@@ -17,8 +17,8 @@ import {
   sightAtWaypoint,
   type View,
 } from './request.ts'
-import { podOfGateway, waypointOn } from './waypoint.ts'
-import { isHeadless, known, type Pod, targetPort, type World } from './world.ts'
+import { podOfGateway, waypointOf, waypointOn } from './waypoint.ts'
+import { isHeadless, keyOf, known, type Pod, targetPort, type World } from './world.ts'
 
 /** With sidecars: the ingress that the request came through, then the proxy of the destination pod. */
 export function decideWithSidecars(world: World, request: Request): Decision {
@@ -99,14 +99,19 @@ function along(world: World, { from, to }: Way, how: string, hopsFrom: (caller: 
 /** 1.5 B: an ingress gateway checks what comes from outside by the policies that reach it. */
 const ingressHops = memoizedIn((world: World, caller: Pod): Hop[] => {
   if (caller.proxy !== 'gateway') return []
+  const read = {
+    policies: atIngress(world.policies, caller, world),
+    checksTokens: atIngress(world.requestAuthentications, caller, world).length > 0,
+  }
+  const place = `ingress ${caller.name}`
+  const sight = sightAtIngress(world, caller)
   return [
-    shared(world, {
-      place: `ingress ${caller.name}`,
+    shared(world.mesh, `${place} ${sight.port} ${keyOfRead(read)}`, () => ({
+      place,
       decide: envoyDecides,
-      policies: atIngress(world.policies, caller, world),
-      sight: sightAtIngress(world, caller),
-      checksTokens: atIngress(world.requestAuthentications, caller, world).length > 0,
-    }),
+      sight,
+      ...read,
+    })),
   ]
 })
 
@@ -114,19 +119,21 @@ const ingressHops = memoizedIn((world: World, caller: Pod): Hop[] => {
 function waypointHop(world: World, waypoint: gateway.Gateway, caller: Pod, to: Destination): Hop {
   const service = serviceOf(world, to)
   if (!service) throw new Error('a waypoint without a Service')
-  return shared(world, {
-    place: `waypoint ${waypoint.metadata.name}`,
-    decide: envoyDecides,
-    sight: sightAtWaypoint(world, caller, to.port),
-    ...readAtWaypoint(world, service)(waypoint),
+  const place = `waypoint ${keyOf(waypoint)}`
+  const { read, key } = readAtWaypoint(world, service)(waypoint)
+  return shared(world.mesh, `${place} ${keyOfPod(caller)} ${to.port} ${key}`, () => {
+    const sight = sightAtWaypoint(world, caller, to.port)
+    return { place, decide: envoyDecides, sight, ...read }
   })
 }
 
 const readAtWaypoint = memoizedIn((world: World, service: core.Service) =>
-  memoized((waypoint: gateway.Gateway) => ({
-    policies: atWaypoint(world.policies, waypoint, service, world),
-    checksTokens: atWaypoint(world.requestAuthentications, waypoint, service, world).length > 0,
-  })),
+  memoized((waypoint: gateway.Gateway) => {
+    const policies = atWaypoint(world.policies, waypoint, service, world)
+    const checksTokens = atWaypoint(world.requestAuthentications, waypoint, service, world).length > 0
+    const read = { policies, checksTokens }
+    return { read, key: keyOfRead(read) }
+  }),
 )
 
 /** The destination pod's proxy, or none: a sidecar reads everything, ztunnel no HTTP (section 2, RequestAuthentication). */
@@ -134,23 +141,24 @@ function podHops(world: World, caller: Pod, peer: Pod, to: Destination): Hop[] {
   const pod = known(world.pods, to.pod)
   if (pod.proxy === 'gateway') throw new Error('unmodelled: a gateway as a destination')
   if (pod.proxy === 'none') return []
-  const isZtunnel = pod.proxy === 'ztunnel'
-  const { policies, checksTokens } = readAtPod(world, pod)
-  return [
-    shared(world, {
-      place: `${isZtunnel ? 'ztunnel at' : 'sidecar of'} ${pod.namespace}/${pod.name}`,
-      decide: isZtunnel ? ztunnelDecides : envoyDecides,
-      policies,
-      sight: sightAtPod(world, caller, peer, pod, containerPort(world, to, pod)),
-      checksTokens: !isZtunnel && checksTokens,
-    }),
-  ]
+  const decide = pod.proxy === 'ztunnel' ? ztunnelDecides : envoyDecides
+  const place = `${pod.proxy} at ${to.pod}`
+  const port = containerPort(world, to, pod)
+  const { read, key } = readAtPod(world, pod)
+  const isExternal = caller.proxy === 'gateway'
+  const hop = shared(world.mesh, `${place} ${keyOfPod(peer)} ${isExternal} ${port} ${key}`, () => {
+    const sight = sightAtPod(world, caller, peer, pod, port)
+    return { place, decide, sight, ...read }
+  })
+  return [hop]
 }
 
-const readAtPod = memoizedIn((world: World, pod: Pod) => ({
-  policies: atPod(world.policies, pod, world),
-  checksTokens: atPod(world.requestAuthentications, pod, world).length > 0,
-}))
+const readAtPod = memoizedIn((world: World, pod: Pod) => {
+  const policies = atPod(world.policies, pod, world)
+  const checksTokens = pod.proxy !== 'ztunnel' && atPod(world.requestAuthentications, pod, world).length > 0
+  const read = { policies, checksTokens }
+  return { read, key: keyOfRead(read) }
+})
 
 /** 1.3, "port": a Service port is mapped; the name of a headless Service gives pod addresses, with the port unchanged. */
 function containerPort(world: World, to: Destination, pod: Pod): number {
@@ -166,21 +174,69 @@ function serviceOf({ services }: World, to: Destination): core.Service | undefin
   return 'service' in to ? known(services, to.service) : undefined
 }
 
+// What a decision depends on --------------------------------------------------------------------------------------------
+
+/** Whether something on the way of a request is not as it was, so that it has to be decided anew in ambient. */
+export function changedBetween(earlier: World, later: World): (way: Way) => boolean {
+  const callers = comparison(earlier, later, readOfCaller)
+  const pods = comparison(earlier, later, readOfPod)
+  const services = comparison(earlier, later, readOfService)
+  return ({ from, to }) => callers(from) || pods(to.pod) || ('service' in to && services(to.service))
+}
+
+function comparison(earlier: World, later: World, read: (world: World, key: string) => unknown[]) {
+  const results = new Map<string, boolean>()
+  return (key: string): boolean => {
+    const known = results.get(key) ?? !isSame(read(earlier, key), read(later, key))
+    results.set(key, known)
+    return known
+  }
+}
+
+function isSame(a: unknown[], b: unknown[]): boolean {
+  return a.length === b.length && a.every((item, i) => item === b[i])
+}
+
+const readOfCaller = memoizedIn((world: World, key: string): unknown[] => {
+  const pod = world.pods.get(key)
+  if (pod?.proxy !== 'gateway') return [pod]
+  return [pod, ...atIngress(world.policies, pod, world), ...atIngress(world.requestAuthentications, pod, world)]
+})
+
+const readOfPod = memoizedIn((world: World, key: string): unknown[] => {
+  const pod = world.pods.get(key)
+  return pod ? [pod, ...atPod(world.policies, pod, world), ...atPod(world.requestAuthentications, pod, world)] : []
+})
+
+const readOfService = memoizedIn((world: World, key: string): unknown[] => {
+  const service = world.services.get(key)
+  if (!service) return []
+  const labels = world.namespaces.get(service.metadata.namespace ?? '')
+  const waypoint = waypointOf(world, key)
+  if (!waypoint) return [service, labels]
+  const policies = atWaypoint(world.policies, waypoint, service, world)
+  const checks = atWaypoint(world.requestAuthentications, waypoint, service, world)
+  return [service, labels, waypoint, podOfGateway(world, waypoint), ...policies, ...checks]
+})
+
 // Decisions -------------------------------------------------------------------------------------------------------------
 
 /** Most writes to a cluster leave most hops as they are: the same policies and sight decide the same once more. */
 const hopsOfMesh = memoized((_: World['mesh']) => new Map<string, Hop>())
 
-function shared({ mesh }: World, hop: Hop): Hop {
-  const { source, port, destinationIp, externalIp } = hop.sight
-  const { trustDomain, namespace, serviceAccount } = source.identity ?? {}
-  const sight = [source.ip, trustDomain, namespace, serviceAccount, port, destinationIp, externalIp]
-  const key = [hop.place, hop.checksTokens, ...sight, hop.policies.map(numberOf)].join(' ')
+function shared(mesh: World['mesh'], key: string, make: () => Hop): Hop {
   const hops = hopsOfMesh(mesh)
-  const known = hops.get(key) ?? hop
+  const known = hops.get(key) ?? make()
   hops.set(key, known)
   return known
 }
+
+function keyOfRead({ policies, checksTokens }: Pick<Hop, 'policies' | 'checksTokens'>): string {
+  return `${checksTokens} ${policies.map(numberOf).join()}`
+}
+
+/** A pod's address and, if a proxy vouches for it, its account. */
+const keyOfPod = memoized((pod: Pod) => `${pod.namespace}/${pod.serviceAccount} ${pod.ip} ${pod.proxy}`)
 
 const decideAt = memoizedIn((hop: Hop, http: HTTP): Decision => {
   const { allowed, reason } = hop.decide(hop.policies, viewOf(hop, http))

@@ -1,6 +1,7 @@
 // Ambient never allows what sidecars denied: at the end of a migration, and after every single write on the way. What it
 // denies beyond that is announced. The files never-looser-*.test.ts each take a share of the runs.
 //   SIDESTEP_RUNS=20000 SIDESTEP_SEED=1 npm run test:enforcement
+//   SIDESTEP_WITHOUT=dryRun,directCallers,late leaves these out of the sets, to look past what is known.
 //   SIDESTEP_PATH repeats one failure, as it was told; then nothing else runs.
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -14,9 +15,10 @@ import type { Landscape } from './landscape.ts'
 import { worldIn } from './live-cluster.ts'
 import { lost } from './losses.ts'
 import { decideInAmbient } from './model.ts'
+import type { Request } from './request.ts'
 import { requestsOf } from './requests.ts'
 import { follow, type Outcome, openAtEnd } from './steps.ts'
-import { keyOf } from './world.ts'
+import { keyOf, type World } from './world.ts'
 
 const shares = 2
 
@@ -28,24 +30,20 @@ const firstSeed = asked === 'random' ? Date.now() % 2 ** 31 : Number(asked)
 
 /** One share of the runs, with a seed of its own. */
 export function neverLooser(share: number): void {
+  t.setTimeout(0)
+  let losing = 0
   t.test('at the end, ambient allows nothing that sidecars deny', async t => {
     assertHolds(t, `${share}/ends`, cases, given => {
-      const { end, befores, requests } = ended(given)
-      refute(
-        'ambient allows what sidecars deny',
-        looser(befores, end.world, requests, given.landscape.settings),
-        given,
-        end,
-      )
+      const end = ended(given)
+      opensNothing(given, end)
+      if (lossesOf(end).length > 0) losing += 1
     })
   })
 
   t.test('at the end, ambient denies what sidecars allow only as announced', async t => {
-    assertHolds(t, `${share}/losses`, cases, given => {
-      const { end, befores, requests } = ended(given)
-      const losses = befores.flatMap(before => lost(before, end.world, end, requests))
-      refute('ambient denies what sidecars allow', losses, given, end)
-    })
+    // The same sets in the same order: only if one was seen to lose, the smallest is looked for.
+    if (losing > 0 || process.env.SIDESTEP_PATH) assertHolds(t, `${share}/losses`, cases, given => losesNothing(given))
+    t.equal(losing, 0, 'no set among those')
   })
 
   t.test('no write on the way opens what sidecars deny, and every way leads to the same end', async t => {
@@ -58,24 +56,43 @@ export function neverLooser(share: number): void {
   })
 }
 
-function ended(given: Case) {
+export function opensNothing(given: Case, { end, before, requests } = ended(given)): void {
+  const opened = looser([before], end.world, requests, given.landscape.settings)
+  refute('ambient allows what sidecars deny', opened, given, end)
+}
+
+export function losesNothing(given: Case, ends = ended(given)): void {
+  refute('ambient denies what sidecars allow', lossesOf(ends), given, ends.end)
+}
+
+interface Ends {
+  end: EndState
+  before: World
+  requests: Request[]
+}
+
+function ended(given: Case): Ends {
   const end = endStateOf(given)
-  const befores = [worldBefore(end.world, end.sources, given.landscape)]
-  return { end, befores, requests: requestsOf(given.https, given.landscape) }
+  const before = worldBefore(end.world, end.sources, given.landscape)
+  return { end, before, requests: requestsOf(given.https, given.landscape) }
+}
+
+function lossesOf({ end, before, requests }: Ends): Difference[] {
+  return lost(before, end.world, end, requests)
 }
 
 /** Follows a way. Where sidestep refuses at the end what is in the cluster by then, nothing can be said of that end. */
-function holdsOnTheWay({ given, choices, ...way }: Way): boolean {
+export function holdsOnTheWay({ given, choices, ...way }: Way): boolean {
   const { landscape, https } = given
-  const { sources } = endStateOf(given)
+  const assumed = endStateOf(given)
   const requests = requestsOf(https.slice(0, 1), landscape)
   const chosen = choices.values()
   const choose = (options: number) => (chosen.next().value ?? 0) % options
-  const outcome = follow({ ...way, landscape, translate, sources }, requests, choose)
+  const outcome = follow({ ...way, landscape, translate, sources: assumed.sources }, requests, choose)
   const here = { sources: outcome.sources, objects: [...outcome.cluster.objects.values()] }
   refute(`opened by the last of:\n  ${outcome.writes.join('\n  ')}`, outcome.opened, given, here)
-  const end = endReached(outcome, landscape)
-  if (end.refused.length > 0) return false
+  const end = isAsGiven(outcome, assumed, landscape) ? assumed : endReached(outcome, landscape)
+  if (end !== assumed && end.refused.length > 0) return false
   const all = `after all of:\n  ${outcome.writes.join('\n  ')}\n`
   refute(`${all}this is still open`, openAtEnd(outcome, landscape, requests), given, here)
   const world = worldIn(outcome.cluster)
@@ -89,6 +106,11 @@ function holdsOnTheWay({ given, choices, ...way }: Way): boolean {
     .filter(({ sidecars, ambient }) => sidecars.allowed !== ambient.allowed)
   refute(`${all}the fixed point (ambient) differs from the assumed end (sidecars)`, differs, given, here)
   return true
+}
+
+function isAsGiven({ cluster, sources }: Outcome, assumed: EndState, { services }: Landscape): boolean {
+  const isThere = services.every(service => cluster.objects.has(`Service ${keyOf(service)}`))
+  return isThere && sources.length === assumed.sources.length && sources.every(it => assumed.sources.includes(it))
 }
 
 /** The assumed end state of what people have written by the end. */

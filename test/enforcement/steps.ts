@@ -16,7 +16,7 @@ import {
   type Write,
   worldIn,
 } from './live-cluster.ts'
-import { decideInAmbient } from './model.ts'
+import { changedBetween, decideInAmbient } from './model.ts'
 import { type Change, type Plans, peopleWrites } from './people.ts'
 import type { Request } from './request.ts'
 import { keyOf, type World } from './world.ts'
@@ -62,7 +62,7 @@ export function follow(start: Start, requests: Request[], choose: (options: numb
   let cluster = clusterOf(landscape.settings, translate, [...startObjects(start), ...here])
   let plans: Plans = plansOf(start)
   let promise: Promised = { landscape, versions: [here], befores: [] }
-  let open = openIn(cluster, promise, requests)
+  let open = openIn(worldIn(cluster), promise, requests)
   const writes: string[] = []
   while (writes.length < limit) {
     const write = chooseWrite(cluster, plans, choose)
@@ -71,16 +71,16 @@ export function follow(start: Start, requests: Request[], choose: (options: numb
     const isResting = isPersons(write) && isAtRest(cluster)
     if (isResting && promise.versions.length > 1) {
       promise = { ...promise, versions: [sources], befores: [] }
-      open = openIn(cluster, promise, requests)
+      open = openIn(worldIn(cluster), promise, requests)
     }
     const after = afterWrite(cluster, write)
     promise = promisedAfter(promise, write)
     const excused = new Set(open.map(({ request }) => request))
     for (const request of openAnyhow({ cluster, write, after, isResting }, promise, requests)) excused.add(request)
+    open = openAfter({ cluster, write, after, isResting }, promise, requests, open)
     writes.push(write.what)
     cluster = after
     plans = write.left ?? plans
-    open = openIn(cluster, promise, requests)
     const opened = open.filter(({ request }) => !excused.has(request))
     if (opened.length > 0) return { cluster, sources: promise.versions[0] ?? [], writes, opened }
   }
@@ -89,7 +89,7 @@ export function follow(start: Start, requests: Request[], choose: (options: numb
 
 /** What is open at the fixed point: by the newest text of each policy, and nothing is excused. */
 export function openAtEnd({ cluster, sources }: Outcome, landscape: Landscape, requests: Request[]): Difference[] {
-  return openIn(cluster, { landscape, versions: [sources], befores: [] }, requests)
+  return openIn(worldIn(cluster), { landscape, versions: [sources], befores: [] }, requests)
 }
 
 // What is promised ------------------------------------------------------------------------------------------------------
@@ -114,11 +114,15 @@ function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write): Pr
   return [...puts, ...(deletes ? [deletes] : [])].some(isSeenBefore) ? { ...promise, befores: [] } : promise
 }
 
-function openIn(cluster: Cluster, promise: Promised, requests: Request[]): Difference[] {
-  return openInWorld(worldIn(cluster), promise, requests)
+/** What a write cannot change is as open as it was. */
+function openAfter({ cluster, write, after }: Step, promise: Promised, requests: Request[], open: Difference[]) {
+  const [earlier, later] = [worldIn(cluster), worldIn(after)]
+  if (write.by?.kind === 'change') return openIn(later, promise, requests)
+  const isChanged = changedBetween(earlier, later)
+  return [...open.filter(({ request }) => !isChanged(request)), ...openIn(later, promise, requests.filter(isChanged))]
 }
 
-function openInWorld(world: World, promise: Promised, requests: Request[]): Difference[] {
+function openIn(world: World, promise: Promised, requests: Request[]): Difference[] {
   const { landscape, versions, befores } = promise
   if (befores.length === 0) befores.push(...versions.map(sources => worldBefore(world, sources, landscape)))
   return looser(befores, world, possibleIn(world, requests), landscape.settings)
@@ -145,7 +149,7 @@ interface Step {
  */
 function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promised, requests: Request[]): Request[] {
   const { by } = write
-  const openTo = (world: World) => openInWorld(world, promise, requests).map(({ request }) => request)
+  const openTo = (world: World) => openIn(world, promise, requests).map(({ request }) => request)
   switch (by?.kind) {
     case undefined:
       return []

@@ -28,7 +28,7 @@ function isSentThrough(world: World, caller: Pod, service: core.Service): boolea
  * The waypoint that serves a Service: by the Service's own label, else its Namespace's; `none` opts out. A waypoint that
  * is named but missing or not ready is passed by, without falling back (section 3). Without an address, none (10.7).
  */
-const waypointOf = memoizedIn((world: World, key: string): gateway.Gateway | undefined => {
+export const waypointOf = memoizedIn((world: World, key: string): gateway.Gateway | undefined => {
   const service = known(world.services, key)
   if (isHeadless(service)) return undefined
   const { own, namespace } = labelsOf(world, service)
