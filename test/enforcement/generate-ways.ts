@@ -14,6 +14,7 @@ export interface Way {
   ingress: Ingress
   late: string[]
   changes: Change[]
+  patient: boolean
   /** What happens when several things can. */
   choices: number[]
 }
@@ -46,6 +47,7 @@ export const ways: fc.Arbitrary<Way> = fc
     ingress: fc.nat({ max: 2 }),
     late: seldom(fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 2 })),
     changes: seldom(fc.array(draftedChange, { minLength: 1, maxLength: 2 })),
+    patient: fc.boolean(),
     choices: fc.array(fc.nat({ max: 1_000_000 }), { maxLength: 120, size: 'max' }),
   })
   .map(({ given, ingress, late, changes, ...rest }) => ({

@@ -37,6 +37,8 @@ export interface Start {
   injected: string[]
   /** The ingress at the start. */
   ingress: Ingress
+  /** Whether people wait until sidestep and Istio have nothing left to write, each time. */
+  patient: boolean
 }
 
 export interface Outcome {
@@ -56,7 +58,7 @@ const limit = 600
  * once closed it must stay so. While sidestep follows a change of a policy, what both the old and the new text deny must
  * not open.
  */
-export function follow(start: Start, requests: Request[], choose: (options: number) => number): Outcome {
+export function follow(start: Start, requests: Request[], choose: Choose): Outcome {
   const { landscape, translate } = start
   const here = start.sources.slice(0, start.present)
   let cluster = clusterOf(landscape.settings, translate, [...startObjects(start), ...here])
@@ -65,7 +67,7 @@ export function follow(start: Start, requests: Request[], choose: (options: numb
   let open = openIn(worldIn(cluster), promise, requests)
   const writes: string[] = []
   while (writes.length < limit) {
-    const write = chooseWrite(cluster, plans, choose)
+    const write = chooseWrite(cluster, plans, start.patient, choose)
     const [sources = []] = promise.versions
     if (!write) return { cluster, sources, writes, opened: [] }
     const isResting = isPersons(write) && isAtRest(cluster)
@@ -106,9 +108,12 @@ function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write): Pr
   const { versions, landscape } = promise
   const [newest = []] = versions
   if (by?.kind === 'change') {
-    const others = newest.filter(source => idOf(source) !== by.policy)
-    const changed = by.source ? [...others, by.source] : others
-    return { landscape, versions: [changed, ...versions], befores: [] }
+    const { policy, source } = by
+    const others = newest.filter(other => idOf(other) !== policy)
+    // What is new has no older text, and holds at once.
+    if (source && others.length === newest.length)
+      return { landscape, versions: versions.map(sources => [...sources, source]), befores: [] }
+    return { landscape, versions: [source ? [...others, source] : others, ...versions], befores: [] }
   }
   const isSeenBefore = ({ kind }: core.KubernetesObject) => ['Pod', 'Service', 'Namespace'].includes(kind)
   return [...puts, ...(deletes ? [deletes] : [])].some(isSeenBefore) ? { ...promise, befores: [] } : promise
@@ -208,14 +213,21 @@ function startObjects({ landscape, ingress, late, ambient, injected: withSidecar
   ]
 }
 
-/** Starts at an arbitrary writer and goes round until one has something to write. */
-function chooseWrite(cluster: Cluster, plans: Plans, choose: (options: number) => number): Write | undefined {
-  const writers = [
+type Choose = (options: number) => number
+
+function chooseWrite(cluster: Cluster, plans: Plans, patient: boolean, choose: Choose): Write | undefined {
+  const machines = [
     ...sourceIds(cluster).map(id => () => nextWrites(cluster, id)),
     () => istioWrites(cluster),
     () => collects(cluster),
-    ...peopleWrites(cluster, plans),
   ]
+  const people = peopleWrites(cluster, plans)
+  if (!patient) return chooseAmong([...machines, ...people], choose)
+  return chooseAmong(machines, choose) ?? chooseAmong(people, choose)
+}
+
+/** Starts at an arbitrary writer and goes round until one has something to write. */
+function chooseAmong(writers: (() => Write[])[], choose: Choose): Write | undefined {
   const first = choose(writers.length)
   for (const writer of [...writers.slice(first), ...writers.slice(0, first)]) {
     const possible = writer()
