@@ -42,6 +42,12 @@ export function decideAtIngress(world: World, request: Request): Decision {
   return first(ingressHops(world, known(world.pods, request.from)), request.http)
 }
 
+/** The rest of it, with sidecars: what the destination pod decides. */
+export function decideBehindIngress(world: World, request: Request): Decision {
+  const caller = known(world.pods, request.from)
+  return first(podHops(world, caller, caller, request.to), request.http)
+}
+
 const allowed: Decision = { allowed: true, reason: 'nothing checks' }
 
 /** The first denial, or the last permission. */

@@ -1,8 +1,17 @@
 // A live cluster from untranslated objects to the fixed point, one write at a time in an arbitrary order.
 import type * as core from '../../src/apis/core.ts'
-import { type Difference, looser, worldBefore } from './compare.ts'
+import { asBefore, type Difference, looser, worldBefore } from './compare.ts'
 import type { Source } from './end-state.ts'
-import { captured, type Ingress, ingressObjects, injected, type Landscape, namespaces, pods } from './landscape.ts'
+import {
+  captured,
+  type Ingress,
+  ingressObjects,
+  injected,
+  type Landscape,
+  namespaces,
+  newIngress,
+  pods,
+} from './landscape.ts'
 import {
   afterWrite,
   type Cluster,
@@ -16,7 +25,7 @@ import {
   type Write,
   worldIn,
 } from './live-cluster.ts'
-import { changedBetween, decideInAmbient } from './model.ts'
+import { changedBetween, decideAtIngress, decideBehindIngress, decideInAmbient } from './model.ts'
 import { type Change, type Plans, peopleWrites } from './people.ts'
 import type { Request } from './request.ts'
 import { keyOf, type World } from './world.ts'
@@ -80,10 +89,11 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
     const excused = new Set(open.map(({ request }) => request))
     for (const request of openAnyhow({ cluster, write, after, isResting }, promise, requests)) excused.add(request)
     open = openAfter({ cluster, write, after, isResting }, promise, requests, open)
+    const earlier = worldIn(cluster)
     writes.push(write.what)
     cluster = after
     plans = write.left ?? plans
-    const opened = open.filter(({ request }) => !excused.has(request))
+    const opened = open.filter(({ request }) => !excused.has(request) && !isOpenIngress(earlier, promise, request))
     if (opened.length > 0) return { cluster, sources: promise.versions[0] ?? [], writes, opened }
   }
   throw new Error(`no fixed point after ${limit} writes, the last: ${writes.slice(-12).join(', ')}`)
@@ -172,6 +182,16 @@ function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promise
       if (by.source) return openTo(worldIn(afterWrite(cluster, { ...write, puts: [by.source] })))
       return isResting ? [] : openTo(worldIn(after))
   }
+}
+
+/**
+ * Whether a request passes the new gateway already and nobody but the old one denies it: then it is the gateway that has
+ * yet to be closed, and who admits its callers behind it only keeps what was.
+ */
+function isOpenIngress(earlier: World, { befores }: Promised, request: Request): boolean {
+  if (request.from !== newIngress || !earlier.pods.has(newIngress)) return false
+  if (!decideAtIngress(earlier, request).allowed) return false
+  return befores.some(before => decideBehindIngress(before, asBefore(request)).allowed)
 }
 
 /** The same cluster with the policies as their users wrote them. */
