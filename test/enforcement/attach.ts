@@ -2,6 +2,7 @@
 import type * as core from '../../src/apis/core.ts'
 import type * as gateway from '../../src/apis/gateway.ts'
 import type * as istio from '../../src/apis/istio.ts'
+import { memoized } from './memoized.ts'
 import { gatewayNameLabel, keyOf, type Pod, selects, type World } from './world.ts'
 
 type Policy = istio.AuthorizationPolicy | istio.RequestAuthentication
@@ -57,12 +58,12 @@ export function atIngress<P extends Policy>(policies: P[], pod: Pod, world: Worl
 }
 
 /** The API server refuses a policy with a selector beside targetRefs (section 6). */
-function targetsOf({ spec }: Policy): istio.PolicyTargetReference[] {
+const targetsOf = memoized(({ spec }: Policy): istio.PolicyTargetReference[] => {
   const targets = [...(spec.targetRefs ?? []), ...(spec.targetRef ? [spec.targetRef] : [])]
   if (targets.length > 0 && spec.selector) throw new Error('selector beside targetRefs')
   if (targets.length > 16) throw new Error('more than 16 targetRefs')
   return targets
-}
+})
 
 function isCore(group: string): boolean {
   return group === '' || group === 'core'

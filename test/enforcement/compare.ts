@@ -1,11 +1,14 @@
 // Two clusters side by side: requests that the one lets through and the other does not.
+import type * as istio from '../../src/apis/istio.ts'
+import type { DirectCaller, Settings } from '../../src/translate/settings.ts'
 import type { Source } from './end-state.ts'
-import { newIngress, oldIngress, oldIngressPod } from './landscape.ts'
-import { decideInAmbient, decideWithSidecars } from './model.ts'
+import { type Landscape, newIngress, oldIngress, oldIngressPod } from './landscape.ts'
+import { memoized } from './memoized.ts'
+import { decideAtIngress, decideInAmbient, decideWithSidecars } from './model.ts'
 import { isExactAtZtunnel } from './policy.ts'
-import type { Decision, Request } from './request.ts'
+import type { Decision, HTTP, Request } from './request.ts'
 import { waypointOn } from './waypoint.ts'
-import { type World, withSidecars, worldOf } from './world.ts'
+import { known, selects, type World, withSidecars, worldOf } from './world.ts'
 
 export interface Difference {
   request: Request
@@ -14,55 +17,88 @@ export interface Difference {
 }
 
 /** The cluster before ambient: the sources as written, sidecars where ztunnel captures, and the classic ingress. */
-export function worldBefore(world: World, sources: Source[]): World {
-  const { policies, requestAuthentications, pods } = worldOf([...sources, oldIngressPod], world.mesh)
+export function worldBefore(world: World, sources: Source[], { settings, ingressPort }: Landscape): World {
+  const { policies, requestAuthentications, pods } = worldOf([...sources, oldIngressPod(ingressPort)], settings)
   const before = withSidecars(world, { policies, requestAuthentications })
   return { ...before, pods: new Map([...before.pods, ...pods]) }
 }
 
 /**
- * What ambient lets through and sidecars would not: an open door. A token that is not checked is like none at all, and its
- * bearer could always leave it away, so nothing is open to a token that was not open without one.
+ * What ambient lets through and sidecars would not, whichever of several sets of sources they had: an open door. A token
+ * that is not checked is like none at all, and its bearer could always leave it away, so nothing is open to a token that
+ * was not open without one. What the settings let through is not open either.
  */
-export function looser(before: World, after: World, requests: Request[]): Difference[] {
+export function looser(befores: World[], after: World, requests: Request[], settings: Settings): Difference[] {
+  const [before, ...others] = befores
+  if (!before) throw new Error('nothing to compare with')
   return requests
     .map(request => ({ request, ambient: decideInAmbient(after, request) }))
     .filter(({ ambient }) => ambient.allowed)
     .map(difference => ({ ...difference, sidecars: decideWithSidecars(before, asBefore(difference.request)) }))
-    .filter(({ sidecars }) => !sidecars.allowed)
-    .filter(({ request }) => !decideWithSidecars(before, asBefore(withoutToken(request))).allowed)
+    .filter(({ request, sidecars }) => !sidecars.allowed && [before, ...others].every(world => denies(world, request)))
+    .filter(({ request }) => !befores.some(world => isPermitted(settings, world, after, request)))
+}
+
+function denies(before: World, request: Request): boolean {
+  return [request, withoutToken(request)].every(asked => !decideWithSidecars(before, asBefore(asked)).allowed)
 }
 
 function withoutToken(request: Request): Request {
-  const { token: _, ...http } = request.http
-  return { ...request, http }
+  return request.http.token ? { ...request, http: tokenless(request.http) } : request
 }
 
-/**
- * What sidecars would let through and ambient does not. One loss is inherent: a request that passes no waypoint (addressed
- * to a pod or a headless Service, to one without waypoint, or from a caller that goes past it: research 1.5 D, last but one
- * row, and 5, "Limits") meets only ztunnel, so it needs an ALLOW rule that ztunnel can check.
- */
-export function lost(before: World, after: World, sources: Source[], requests: Request[]): Difference[] {
-  const withL4 = worldBefore(after, withoutHTTPRules(sources))
-  const isInherent = (request: Request) =>
-    waypointOn(after, request) === undefined && !decideWithSidecars(withL4, asBefore(request)).allowed
-  return requests
-    .map(request => ({ request, sidecars: decideWithSidecars(before, asBefore(request)) }))
-    .filter(({ sidecars }) => sidecars.allowed)
-    .map(difference => ({ ...difference, ambient: decideInAmbient(after, difference.request) }))
-    .filter(({ request, ambient }) => !ambient.allowed && !isInherent(request))
-}
-
-/** The sources without the ALLOW rules that ztunnel cannot check as they are written. */
-function withoutHTTPRules(sources: Source[]): Source[] {
-  return sources.map(source => {
-    if (source.kind !== 'AuthorizationPolicy' || (source.spec.action ?? 'ALLOW') !== 'ALLOW') return source
-    return { ...source, spec: { ...source.spec, rules: (source.spec.rules ?? []).filter(isExactAtZtunnel) } }
-  })
-}
+const tokenless = memoized(({ token: _, ...http }: HTTP): HTTP => http)
 
 /** Who comes through the new ingress gateway came through the old one before. */
-function asBefore(request: Request): Request {
+export function asBefore(request: Request): Request {
   return request.from === newIngress ? { ...request, from: oldIngress } : request
+}
+
+// Direct callers --------------------------------------------------------------------------------------------------------
+
+/**
+ * Whether the administrator lets a caller through to the pods (settings, `directCallers`): past the waypoint and past
+ * ALLOW, CUSTOM and what a DENY asks of HTTP, all of which only guards make up for there. A DENY by L4 attributes needs no
+ * guard and holds for everybody, and so does what an ingress decides.
+ */
+function isPermitted(settings: Settings, before: World, after: World, request: Request): boolean {
+  const { namespace } = known(after.pods, request.to.pod)
+  if (directCallersOf(settings, after, namespace).length === 0 || waypointOn(after, request)) return false
+  const asked = asBefore(request)
+  const opened = openedToDirectCallers(before)(settings)
+  return decideAtIngress(before, asked).allowed && decideWithSidecars(opened, asked).allowed
+}
+
+const openedToDirectCallers = memoized((before: World) =>
+  memoized((settings: Settings): World => {
+    const denials = before.policies.filter(({ spec }) => spec.action === 'DENY').map(withExactRules)
+    const permissions = [...before.namespaces.keys()].flatMap(namespace =>
+      permission(namespace, directCallersOf(settings, before, namespace)),
+    )
+    return { ...before, policies: [...denials, ...permissions] }
+  }),
+)
+
+function permission(namespace: string, callers: DirectCaller[]): istio.AuthorizationPolicy[] {
+  if (callers.length === 0) return []
+  const rules = callers.map(({ ports, ...source }) => ({
+    ...(Object.keys(source).length > 0 ? { from: [{ source }] } : {}),
+    ...(ports ? { to: [{ operation: { ports } }] } : {}),
+  }))
+  const metadata = { name: 'direct-callers', namespace }
+  return [{ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata, spec: { rules } }]
+}
+
+/** The first rule of the settings that matches a namespace holds there. */
+function directCallersOf({ namespaces }: Settings, world: World, namespace: string): DirectCaller[] {
+  const labels = known(world.namespaces, namespace)
+  const rule = namespaces.find(({ names, matchLabels }) =>
+    names ? names.includes(namespace) : selects(matchLabels, labels),
+  )
+  return rule?.waypoint?.directCallers ?? []
+}
+
+/** The policy without the rules that ztunnel cannot check as they are written. */
+export function withExactRules(policy: istio.AuthorizationPolicy): istio.AuthorizationPolicy {
+  return { ...policy, spec: { ...policy.spec, rules: (policy.spec.rules ?? []).filter(isExactAtZtunnel) } }
 }

@@ -10,7 +10,9 @@ export function describeObjects(objects: Iterable<KubernetesObject>): string {
     .map(object => {
       const { kind, metadata } = object
       const spec = 'spec' in object ? object.spec : {}
-      return stringify({ kind, key: `${metadata.namespace}/${metadata.name}`, spec }, { aliasDuplicateObjects: false })
+      const dryRun = metadata.annotations?.['istio.io/dry-run']
+      const key = `${metadata.namespace}/${metadata.name}`
+      return stringify({ kind, key, ...(dryRun ? { dryRun } : {}), spec }, { aliasDuplicateObjects: false })
     })
     .join('---\n')
 }

@@ -2,7 +2,7 @@
 import type * as core from '../../src/apis/core.ts'
 import type * as gateway from '../../src/apis/gateway.ts'
 import type * as istio from '../../src/apis/istio.ts'
-import { translate } from '../../src/translate/index.ts'
+import * as translator from '../../src/translate/index.ts'
 import type { Diagnostic } from '../../src/translate/report.ts'
 import { snapshotOf } from '../../src/translate/snapshot.ts'
 import type { Case } from './generate.ts'
@@ -24,19 +24,22 @@ export interface EndState {
 }
 
 /** The end state of a set, by an `assumed` snapshot of files. What is refused is taken out, and the rest judged anew. */
-export function endStateOf({ landscape, policies, requestAuthentications }: Case): EndState {
-  const { settings, services, ingress } = landscape
-  const ingresses = ingressObjects(ingress)
+export function endStateOf(
+  { landscape, policies, requestAuthentications }: Pick<Case, 'landscape' | 'policies' | 'requestAuthentications'>,
+  translate: typeof translator.translate = translator.translate,
+): EndState {
+  const { settings, services, waypoints } = landscape
+  const given = [...ingressObjects(landscape), ...waypoints.flatMap(deployed)]
   const refused: EndState['refused'] = []
   let sources: Source[] = [...policies, ...requestAuthentications]
   for (;;) {
     const inputs = [...namespaces, ...services, ...sources]
-    const snapshot = snapshotOf([...inputs, ...pods.map(templateOf), ...ingresses], 'assumed')
+    const snapshot = snapshotOf([...inputs, ...pods.map(templateOf), ...given], 'assumed')
     const translations = inputs.map(source => ({ source, ...translate(source, snapshot, settings) }))
     const denials = translations.flatMap(({ source, denial }) => (denial ? [{ source, reasons: denial.reasons }] : []))
     if (denials.length === 0) {
       const written = translations.flatMap(({ object, companions }) => [object, ...companions])
-      const objects = [...running(written), ...ingresses]
+      const objects = [...running(written), ...given]
       const warnings = translations.flatMap(({ source, warnings }) => warnings.map(warning => ({ source, warning })))
       return { warnings, world: worldOf(objects, settings), objects, sources, refused }
     }

@@ -2,7 +2,7 @@
 import type * as core from '../../src/apis/core.ts'
 import type * as gateway from '../../src/apis/gateway.ts'
 import { profiles } from '../../src/translate/profiles.ts'
-import type { Settings } from '../../src/translate/settings.ts'
+import type { DirectCaller, NamespaceRule, Settings, WaypointRule } from '../../src/translate/settings.ts'
 import {
   gatewayNameLabel,
   keyOf,
@@ -16,33 +16,106 @@ import {
 export interface Landscape {
   settings: Settings
   services: core.Service[]
+  /** Waypoints that somebody else keeps, as written. */
+  waypoints: gateway.Gateway[]
   ingress: Ingress
+  /** The port on which the pods of the classic ingress listen; those of Gateway API listen on 80. */
+  ingressPort: number
 }
 
 /** Which gateways serve the ingress: the classic one, the one of Gateway API, or both during the move. */
 export type Ingress = 'old' | 'both' | 'new'
 
-/**
- * Settings: team-a and team-b with all Services, ingress too; kubeflow with two named Services, without ingress; the other
- * namespaces without a rule. `mapped`: Service api has another port than its pods, and that of
- * notebook is named. `optedOut`: a Service without waypoint.
- */
-export function landscapeOf({ ingress, trustDomain, mapped, optedOut }: Variation): Landscape {
-  const api = service('team-a/api', { app: 'api' }, [{ port: mapped ? 80 : 8080, targetPort: 8080 }, { port: 9090 }])
-  const notebookPort = { port: 8888, targetPort: mapped ? 'port-8888' : 8888 }
-  const notebook = service('team-a/notebook', { app: 'notebook' }, [notebookPort])
-  const none = { 'istio.io/use-waypoint': 'none' }
-  const services = [api, notebook, ...otherServices].map(object =>
-    keyOf(object) === optedOut ? { ...object, metadata: { ...object.metadata, labels: none } } : object,
-  )
-  return { settings: { ...profiles.kubeflow, trustDomain }, services, ingress }
+export interface Variation {
+  ingress: Ingress
+  ingressPort: number
+  trustDomain: string
+  /** Ports of a Service, in place of the usual ones. */
+  ports: Record<string, core.ServicePort[]>
+  /** A Service without waypoint. */
+  optedOut: string | undefined
+  /** How many more Services lead to the pods of notebook. */
+  copies: number
+  /** A second Service for the pods of api, by its ports. */
+  other: core.ServicePort[] | undefined
+  /** The waypoints of the teams: one each, one for both in a namespace apart, or one for both in team-a. */
+  waypoint: 'each' | 'apart' | 'neighbour'
+  /** The Services of the teams that are enrolled. */
+  enrolled: 'all' | string[]
+  /** Whether ingress traffic passes the waypoint, in kubeflow and in the teams. */
+  ingressUseWaypoint: { kubeflow: boolean; teams: boolean }
+  directCallers: DirectCaller[]
 }
 
-interface Variation {
-  ingress: Ingress
-  trustDomain: string
-  mapped: boolean
-  optedOut: string | undefined
+export const usual: Variation = {
+  ingress: 'old',
+  ingressPort: 80,
+  trustDomain: 'cluster.local',
+  ports: {},
+  optedOut: undefined,
+  copies: 0,
+  other: undefined,
+  waypoint: 'each',
+  enrolled: 'all',
+  ingressUseWaypoint: { kubeflow: false, teams: true },
+  directCallers: [],
+}
+
+/** Namespaces team-a, team-b and kubeflow have a rule in the settings; the others have none. */
+export function landscapeOf(variation: Variation): Landscape {
+  const { ingress, ingressPort, trustDomain, ports, optedOut, copies, other } = variation
+  const none = { 'istio.io/use-waypoint': 'none' }
+  const services = [
+    ...usualServices.map(object => withPorts(object, ports[keyOf(object)])),
+    ...Array.from({ length: copies }, (_, i) => service(`team-a/notebook-${i + 1}`, { app: 'notebook' }, [at(8888)])),
+    ...(other ? [service('team-a/api-other', { app: 'api' }, other)] : []),
+  ].map(object => (keyOf(object) === optedOut ? { ...object, metadata: { ...object.metadata, labels: none } } : object))
+  const settings = { ...profiles.kubeflow, trustDomain, namespaces: namespaceRules(variation) }
+  return { settings, services, waypoints: givenWaypoints[variation.waypoint], ingress, ingressPort }
+}
+
+function namespaceRules({ waypoint, enrolled, ingressUseWaypoint, directCallers }: Variation): NamespaceRule[] {
+  const kubeflow: WaypointRule = {
+    name: 'kubeflow-waypoint',
+    create: true,
+    services: ['ml-pipeline', 'ml-pipeline-ui'],
+    ingressUseWaypoint: ingressUseWaypoint.kubeflow,
+    directCallers,
+  }
+  const place = {
+    each: { name: 'waypoint', create: true },
+    apart: { name: 'waypoint', namespace: 'waypoints', create: false },
+    neighbour: { name: 'waypoint', namespace: 'team-a', create: false },
+  }[waypoint]
+  const teams: WaypointRule = {
+    ...place,
+    services: enrolled,
+    ingressUseWaypoint: ingressUseWaypoint.teams,
+    directCallers,
+  }
+  return [
+    { names: ['kubeflow'], dataplaneMode: 'ambient', waypoint: kubeflow },
+    { matchLabels: { 'app.kubernetes.io/part-of': 'kubeflow-profile' }, dataplaneMode: 'ambient', waypoint: teams },
+  ]
+}
+
+/** A waypoint by somebody's hand, which Services of every namespace may use. */
+function givenWaypoint(namespace: string): gateway.Gateway {
+  return {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'Gateway',
+    metadata: { name: 'waypoint', namespace, labels: { 'istio.io/waypoint-for': 'service' } },
+    spec: {
+      gatewayClassName: 'istio-waypoint',
+      listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE', allowedRoutes: { namespaces: { from: 'All' } } }],
+    },
+  }
+}
+
+const givenWaypoints: Record<Variation['waypoint'], gateway.Gateway[]> = {
+  each: [],
+  apart: [givenWaypoint('waypoints')],
+  neighbour: [givenWaypoint('team-a')],
 }
 
 export const oldIngress = 'istio-system/istio-ingressgateway'
@@ -54,6 +127,7 @@ export const namespaces: core.Namespace[] = [
   namespace('kubeflow', {}),
   namespace('legacy', { 'istio-injection': 'enabled' }),
   namespace('outside', {}),
+  namespace('waypoints', {}),
   namespace('istio-system', {}),
 ]
 
@@ -72,30 +146,37 @@ export const pods: RunningPod[] = [
   pod('outside/machine', '192.0.2.1', 'default', { app: 'machine' }, []),
 ]
 
-const otherServices: core.Service[] = [
-  service('team-a/api-v2', { app: 'api', version: 'v2' }, [{ port: 8080 }]),
-  service('team-a/db', { app: 'db' }, [{ port: 5432 }], 'None'),
-  service('kubeflow/ml-pipeline', { app: 'ml-pipeline' }, [{ port: 8888 }, { port: 8887 }]),
-  service('kubeflow/ml-pipeline-ui', { app: 'ml-pipeline-ui' }, [{ port: 80, targetPort: 3000 }]),
-  service('kubeflow/metadata', { app: 'metadata' }, [{ port: 8080 }]),
+const usualServices: core.Service[] = [
+  service('team-a/api', { app: 'api' }, [at(8080), at(9090)]),
+  service('team-a/notebook', { app: 'notebook' }, [at(8888)]),
+  service('team-a/api-v2', { app: 'api', version: 'v2' }, [at(8080)]),
+  service('team-a/db', { app: 'db' }, [at(5432)], 'None'),
+  service('team-b/notebook', { app: 'notebook' }, [at(8888)]),
+  service('kubeflow/ml-pipeline', { app: 'ml-pipeline' }, [at(8888), at(8887)]),
+  service('kubeflow/ml-pipeline-ui', { app: 'ml-pipeline-ui' }, [at(80, 3000)]),
+  service('kubeflow/metadata', { app: 'metadata' }, [at(8080)]),
 ]
 
-export const oldIngressPod = pod(
-  'istio-system/istio-ingressgateway',
-  '10.9.0.1',
-  'istio-ingressgateway-service-account',
-  {
-    app: 'istio-ingressgateway',
-    istio: 'ingressgateway',
-  },
-)
+/** A Service port and where it leads to: a container port, by number or name. */
+export function at(port: number, targetPort?: number | string): core.ServicePort {
+  return { name: `http-${port}`, port, ...(targetPort === undefined ? {} : { targetPort }) }
+}
 
-export function ingressObjects(ingress: Ingress): core.KubernetesObject[] {
-  const old = ingress === 'new' ? [] : [oldIngressPod]
+function withPorts(object: core.Service, ports = object.spec?.ports): core.Service {
+  return { ...object, spec: { ...object.spec, ...(ports ? { ports } : {}) } }
+}
+
+export function oldIngressPod(port: number): RunningPod {
+  const labels = { app: 'istio-ingressgateway', istio: 'ingressgateway' }
+  return gatewayPod(oldIngress, '10.9.0.1', 'istio-ingressgateway-service-account', labels, port)
+}
+
+export function ingressObjects({ ingress, ingressPort }: Landscape): core.KubernetesObject[] {
+  const old = ingress === 'new' ? [] : [oldIngressPod(ingressPort)]
   return ingress === 'old' ? old : [...old, ...deployed(newIngressGateway)]
 }
 
-const newIngressGateway: gateway.Gateway = {
+export const newIngressGateway: gateway.Gateway = {
   apiVersion: 'gateway.networking.k8s.io/v1',
   kind: 'Gateway',
   metadata: { name: 'ambient-ingressgateway', namespace: 'istio-system' },
@@ -115,13 +196,16 @@ export function deployed(object: gateway.Gateway): [gateway.Gateway, RunningPod]
       { type: 'Programmed', status: 'True' },
     ],
   }
-  return [{ ...object, status }, pod(`${namespace}/${name}`, ip, `${name}${suffix}`, { [gatewayNameLabel]: name })]
+  const labels = { [gatewayNameLabel]: name }
+  const port = object.spec.listeners[0]?.port ?? 80
+  return [{ ...object, status }, gatewayPod(`${namespace}/${name}`, ip, `${name}${suffix}`, labels, port)]
 }
 
 const waypointIps: Record<string, string> = {
   'team-a': '10.1.0.200',
   'team-b': '10.2.0.200',
   kubeflow: '10.3.0.200',
+  waypoints: '10.5.0.200',
   'istio-system': '10.9.0.200',
 }
 
@@ -131,6 +215,16 @@ export function captured(pod: RunningPod): RunningPod {
   const isGateway = pod.spec?.containers?.every(({ name }) => name === 'istio-proxy')
   if (isGateway || annotations[sidecarAnnotation] || annotations[redirectionAnnotation]) return pod
   return { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [redirectionAnnotation]: 'enabled' } } }
+}
+
+/** The pod as the injector leaves it. */
+export function injected(pod: RunningPod): RunningPod {
+  return { ...pod, metadata: { ...pod.metadata, annotations: { [sidecarAnnotation]: '{}' } } }
+}
+
+/** The pod when it runs anew without a sidecar. */
+export function restarted(pod: RunningPod): RunningPod {
+  return { ...pod, metadata: { ...pod.metadata, annotations: {} } }
 }
 
 /** The pod as a file shows it: the template of a Deployment, without address or state. */
@@ -154,17 +248,22 @@ function pod(
   podIP: string,
   serviceAccountName: string,
   labels: Labels,
-  containerPorts?: number[],
+  containerPorts: number[],
   annotations: Labels = {},
 ): RunningPod {
-  const ports = containerPorts?.map(containerPort => ({ name: `port-${containerPort}`, containerPort })) ?? []
+  const ports = containerPorts.map(containerPort => ({ name: `port-${containerPort}`, containerPort }))
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { ...named(key), labels, annotations },
-    spec: { serviceAccountName, containers: [{ name: containerPorts ? 'app' : 'istio-proxy', ports }] },
+    spec: { serviceAccountName, containers: [{ name: 'app', ports }] },
     status: { podIP },
   }
+}
+
+function gatewayPod(key: string, podIP: string, account: string, labels: Labels, containerPort: number): RunningPod {
+  const { spec, ...rest } = pod(key, podIP, account, labels, [])
+  return { ...rest, spec: { ...spec, containers: [{ name: 'istio-proxy', ports: [{ containerPort }] }] } }
 }
 
 function service(key: string, selector: Labels, ports: core.ServicePort[], clusterIP?: string): core.Service {

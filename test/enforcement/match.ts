@@ -93,8 +93,10 @@ const readers: Record<string, (view: View) => string[]> = {
   'source.serviceAccount': ({ source: { identity } }) =>
     identity ? [`${identity.namespace}/${identity.serviceAccount}`] : [],
   'source.trustDomain': ({ source: { identity } }) => (identity ? [identity.trustDomain] : []),
+  // 1.1: X-Forwarded-For as sent, or else the connection's peer.
+  'remote.ip': ({ externalIp, http, source }) => [externalIp ?? http.forwardedFor ?? source.ip],
   'destination.port': ({ port }) => [String(visible(port))],
-  'destination.ip': ({ destinationIp }) => [visible(destinationIp)],
+  'destination.ip': ({ destinationIp }) => [destinationIp],
   'request.auth.principal': ({ token }) => (token ? [`${token.issuer}/${token.subject}`] : []),
   host: ({ http }) => [http.host],
   method: ({ http }) => [http.method],
@@ -114,7 +116,7 @@ function visible<T>(value: T | undefined): T {
 }
 
 function matchesValue(attribute: string, wanted: string, actual: string, view: View, proxy: 'envoy' | 'ztunnel') {
-  if (attribute === 'source.ip' || attribute === 'destination.ip') return matchesBlock(wanted, actual)
+  if (attribute.endsWith('.ip')) return matchesBlock(wanted, actual)
   if (attribute === 'destination.port') return wanted === actual
   if (attribute === 'path' && /[{}]/.test(wanted)) throw new Error(`unmodelled: path template ${wanted}`)
   if (attribute === 'host') return matchesText(wanted.toLowerCase(), actual.toLowerCase())

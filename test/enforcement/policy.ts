@@ -1,6 +1,7 @@
 // What one proxy decides over one request by the policies that it has: Envoy reads all of them, ztunnel what is L4.
 import type * as istio from '../../src/apis/istio.ts'
-import { type Clause, clausesOf, holds, type Match } from './match.ts'
+import { type Clause, clausesOf, holds, type Match, type Term } from './match.ts'
+import { memoized } from './memoized.ts'
 import type { Decision, View } from './request.ts'
 import { keyOf } from './world.ts'
 
@@ -14,12 +15,22 @@ interface Compiled {
 
 /** Whether ztunnel decides a rule just as Envoy would: nothing in it is stripped, dropped or read otherwise (1.1). */
 export function isExactAtZtunnel(rule: istio.Rule): boolean {
-  return clausesOf(rule, '')
-    .flat(2)
-    .every(({ attribute, values, ztunnel }) => {
-      const isText = attribute === 'source.namespace' && values.some(value => /^[^*]+[*][^*]+$/.test(value))
-      return ztunnel === 'read' && !isText
-    })
+  return clausesOf(rule, '').flat(2).every(isExactTerm)
+}
+
+function isExactTerm({ attribute, values, ztunnel }: Term): boolean {
+  const isText = attribute === 'source.namespace' && values.some(value => /^[^*]+[*][^*]+$/.test(value))
+  return ztunnel === 'read' && !isText
+}
+
+/** Whether a rule matches as Envoy reads it, all attributes or only those that ztunnel could check as well. */
+export function ruleMatches(rule: istio.Rule, namespace: string, view: View, terms: 'all' | 'exact'): boolean {
+  const clauses = clausesOf(rule, namespace)
+  const kept = (match: Match) => (terms === 'all' ? match : match.filter(isExactTerm))
+  return envoyMatches(
+    clauses.map(clause => clause.map(kept)),
+    view,
+  )
 }
 
 /** Envoy (sidecar, waypoint, gateway): every attribute; CUSTOM before DENY before ALLOW. */
@@ -61,14 +72,21 @@ const forZtunnel = memoized(({ key, action, rules }: Compiled): Compiled => {
 })
 
 const compile = memoized((policy: istio.AuthorizationPolicy): Compiled => {
-  if (policy.metadata.annotations?.['istio.io/dry-run']) throw new Error('unmodelled: dry run')
   const { action = 'ALLOW', rules = [] } = policy.spec
   return {
     key: keyOf(policy),
-    action,
+    action: isDryRun(policy) ? 'AUDIT' : action,
     rules: rules.map(rule => clausesOf(rule, policy.metadata.namespace ?? '')),
   }
 })
+
+/** 1.2, the last row but one: enforced nowhere, so it decides as little as AUDIT. */
+export function isDryRun({ metadata, spec }: istio.AuthorizationPolicy): boolean {
+  const value = metadata.annotations?.['istio.io/dry-run'] ?? 'false'
+  if (value !== 'true' && value !== 'false') throw new Error(`unmodelled: dry run ${value}`)
+  if (value === 'true' && spec.action === 'CUSTOM') throw new Error('unmodelled: dry run of CUSTOM')
+  return value === 'true'
+}
 
 /** 1.2, "Order": a DENY that matches, else open when nothing is an ALLOW, else an ALLOW that matches. */
 function decide(policies: Compiled[], matching: Compiled[]): Decision {
@@ -81,14 +99,4 @@ function decide(policies: Compiled[], matching: Compiled[]): Decision {
 
 function denied(reason: string): Decision {
   return { allowed: false, reason }
-}
-
-/** Objects are never changed, so what was made of one once holds. */
-function memoized<K extends object, V>(make: (key: K) => V): (key: K) => V {
-  const made = new WeakMap<K, V>()
-  return key => {
-    const known = made.get(key) ?? make(key)
-    made.set(key, known)
-    return known
-  }
 }

@@ -1,6 +1,5 @@
 // A request, and what each enforcement point on its way sees of it.
 import type { Pod, World } from './world.ts'
-import { known } from './world.ts'
 
 /** Who calls whom with what. A call from an ingress gateway came to it from outside the mesh. */
 export interface Request {
@@ -19,6 +18,8 @@ export interface HTTP {
   path: string
   /** By name in lower case. */
   headers: Record<string, string>
+  /** The last address of the X-Forwarded-For that the caller sends. An ingress gateway appends its own client's. */
+  forwardedFor?: string
   /** A valid token. A forged one is not modelled: its bearer could as well leave it away. */
   token?: Token
   /** What the provider of a CUSTOM policy would answer. */
@@ -38,14 +39,20 @@ export interface Decision {
 }
 
 /** What one enforcement point knows (1.3). A property that is left out cannot be read there: reading it throws. */
-export interface View {
-  mesh: World['mesh']
-  source: Peer
-  port?: number
-  destinationIp?: string
+export interface View extends Sight {
   http: HTTP
   /** The token, where a RequestAuthentication checks it. */
   token?: Token
+}
+
+/** What it knows whatever the HTTP request is. */
+export interface Sight {
+  mesh: World['mesh']
+  source: Peer
+  port?: number
+  destinationIp: string
+  /** 1.1, remoteIpBlocks: who called the ingress gateway, which tells it to all behind. */
+  externalIp?: string
 }
 
 export interface Peer {
@@ -67,19 +74,24 @@ export function peerOf(pod: Pod, { mesh }: World): Peer {
   return { ip, identity: { trustDomain: mesh.trustDomain, namespace, serviceAccount } }
 }
 
-/** 1.3, column "ingress GW": the client is outside. Ports there differ by the kind of gateway and are not modelled. */
-export function viewAtIngress({ mesh }: World, { http }: Request): View {
-  return { mesh, source: { ip: externalIp }, http }
+/** 1.3, column "ingress GW": the client is outside, and the port is the one on which the gateway's own pod listens. */
+export function sightAtIngress({ mesh }: World, pod: Pod): Sight {
+  const port = pod.ports[0]?.containerPort
+  return { mesh, source: { ip: externalIp }, externalIp, destinationIp: pod.ip, ...(port ? { port } : {}) }
 }
 
 /** 1.3, column "ztunnel, direct", and a sidecar just so: the calling pod, the container port, the pod's own address. */
-export function viewAtPod(world: World, source: Peer, request: Request, port: number): View {
-  return { mesh: world.mesh, source, port, destinationIp: known(world.pods, request.to.pod).ip, http: request.http }
+export function sightAtPod(world: World, caller: Pod, peer: Pod, pod: Pod, port: number): Sight {
+  return { mesh: world.mesh, source: peerOf(peer, world), port, destinationIp: pod.ip, ...external(caller) }
 }
 
 /** 1.3, column "waypoint": the calling pod as ztunnel vouches for it, but the Service's port and address. */
-export function viewAtWaypoint(world: World, source: Peer, request: Request): View {
-  return { mesh: world.mesh, source, port: request.to.port, destinationIp: virtualIp, http: request.http }
+export function sightAtWaypoint(world: World, caller: Pod, port: number): Sight {
+  return { mesh: world.mesh, source: peerOf(caller, world), port, destinationIp: virtualIp, ...external(caller) }
+}
+
+function external({ proxy }: Pod): Pick<Sight, 'externalIp'> {
+  return proxy === 'gateway' ? { externalIp } : {}
 }
 
 const externalIp = '203.0.113.7'

@@ -1,112 +1,253 @@
 // A live cluster from untranslated objects to the fixed point, one write at a time in an arbitrary order.
 import type * as core from '../../src/apis/core.ts'
-import { type Difference, looser, worldBefore } from './compare.ts'
+import { asBefore, type Difference, looser, worldBefore } from './compare.ts'
 import type { Source } from './end-state.ts'
-import { captured, ingressObjects, type Landscape, namespaces, pods } from './landscape.ts'
+import {
+  captured,
+  type Ingress,
+  ingressObjects,
+  injected,
+  type Landscape,
+  namespaces,
+  newIngress,
+  pods,
+} from './landscape.ts'
 import {
   afterWrite,
   type Cluster,
   clusterOf,
-  created,
+  collects,
+  idOf,
+  isAtRest,
+  istioWrites,
   nextWrites,
-  othersWrites,
   sourceIds,
   type Write,
   worldIn,
 } from './live-cluster.ts'
-import { decideInAmbient } from './model.ts'
+import { changedBetween, decideAtIngress, decideBehindIngress, decideInAmbient } from './model.ts'
+import { type Change, type Plans, peopleWrites } from './people.ts'
 import type { Request } from './request.ts'
+import { keyOf, type World } from './world.ts'
 
 export interface Start {
+  /** Where everything leads to. */
+  landscape: Landscape
+  translate: Cluster['translate']
   sources: Source[]
   /** How many of the sources are there from the start; the others are created on the way. */
   present: number
+  changes: Change[]
+  /** The Services that are created on the way. */
+  late: string[]
   /** The namespaces that somebody made ambient before sidestep came. */
   ambient: string[]
-  landscape: Landscape
+  /** The namespaces whose pods still have sidecars. */
+  injected: string[]
+  /** The ingress at the start. */
+  ingress: Ingress
+  /** Whether people wait until sidestep and Istio have nothing left to write, each time. */
+  patient: boolean
 }
 
 export interface Outcome {
   cluster: Cluster
+  /** The sources as their users wrote them last. */
+  sources: Source[]
   writes: string[]
   /** Requests that the last write opened, though sidecars would deny them. */
   opened: Difference[]
 }
 
-const limit = 300
+const limit = 600
 
 /**
  * Goes on until nobody wants to write, or until a write opens what sidecars deny; `choose` picks among what is possible.
  * A request that is open because sidestep has not come to it yet is no fault of its writes and may stay open for a while;
- * once closed it must stay so, and at the fixed point nothing is open.
+ * once closed it must stay so. While sidestep follows a change of a policy, what both the old and the new text deny must
+ * not open.
  */
-export function follow(start: Start, requests: Request[], choose: (options: number) => number): Outcome {
-  const { sources, present, landscape } = start
-  let here = sources.slice(0, present)
-  let cluster = clusterOf(landscape.settings, [...startObjects(start), ...here])
-  let open = openIn(cluster, here, requests)
+export function follow(start: Start, requests: Request[], choose: Choose): Outcome {
+  const { landscape, translate } = start
+  const here = start.sources.slice(0, start.present)
+  let cluster = clusterOf(landscape.settings, translate, [...startObjects(start), ...here])
+  let plans: Plans = plansOf(start)
+  let promise: Promised = { landscape, versions: [here], befores: [] }
+  let open = openIn(worldIn(cluster), promise, requests)
   const writes: string[] = []
   while (writes.length < limit) {
-    const write = chooseWrite(cluster, sources[here.length], choose)
-    if (!write) return { cluster, writes, opened: open }
-    if (write.creates) here = [...here, write.creates]
-    const excused = new Set([...open.map(({ request }) => request), ...openAnyhow(cluster, write, here, requests)])
-    cluster = afterWrite(cluster, write)
+    const write = chooseWrite(cluster, plans, start.patient, choose)
+    const [sources = []] = promise.versions
+    if (!write) return { cluster, sources, writes, opened: [] }
+    const isResting = isPersons(write) && isAtRest(cluster)
+    if (isResting && promise.versions.length > 1) {
+      promise = { ...promise, versions: [sources], befores: [] }
+      open = openIn(worldIn(cluster), promise, requests)
+    }
+    const after = afterWrite(cluster, write)
+    promise = promisedAfter(promise, write)
+    const excused = new Set(open.map(({ request }) => request))
+    for (const request of openAnyhow({ cluster, write, after, isResting }, promise, requests)) excused.add(request)
+    open = openAfter({ cluster, write, after, isResting }, promise, requests, open)
+    const earlier = worldIn(cluster)
     writes.push(write.what)
-    open = openIn(cluster, here, requests)
-    const opened = open.filter(({ request }) => !excused.has(request))
-    if (opened.length > 0) return { cluster, writes, opened }
+    cluster = after
+    plans = write.left ?? plans
+    const opened = open.filter(({ request }) => !excused.has(request) && !isOpenIngress(earlier, promise, request))
+    if (opened.length > 0) return { cluster, sources: promise.versions[0] ?? [], writes, opened }
   }
   throw new Error(`no fixed point after ${limit} writes, the last: ${writes.slice(-12).join(', ')}`)
 }
 
-/**
- * What a write that is not sidestep's leaves open. A new policy does not hold everywhere in ambient as its author wrote it,
- * and what the webhook stores must be no worse than that. Pods that are captured were open to everything before.
- */
-function openAnyhow(cluster: Cluster, write: Write, sources: Source[], requests: Request[]): Request[] {
-  if (write.creates) {
-    const untouched = afterWrite(cluster, { what: write.what, puts: [write.creates] })
-    return openIn(untouched, sources, requests).map(({ request }) => request)
+/** What is open at the fixed point: by the newest text of each policy, and nothing is excused. */
+export function openAtEnd({ cluster, sources }: Outcome, landscape: Landscape, requests: Request[]): Difference[] {
+  return openIn(worldIn(cluster), { landscape, versions: [sources], befores: [] }, requests)
+}
+
+// What is promised ------------------------------------------------------------------------------------------------------
+
+interface Promised {
+  landscape: Landscape
+  /** The sources as their users wrote them, the newest first; the older ones while sidestep has not caught up. */
+  versions: Source[][]
+  /** The worlds before ambient, once they are made. */
+  befores: World[]
+}
+
+function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write): Promised {
+  const { versions, landscape } = promise
+  const [newest = []] = versions
+  if (by?.kind === 'change') {
+    const { policy, source } = by
+    const others = newest.filter(other => idOf(other) !== policy)
+    // What is new has no older text, and holds at once.
+    if (source && others.length === newest.length)
+      return { landscape, versions: versions.map(sources => [...sources, source]), befores: [] }
+    return { landscape, versions: [source ? [...others, source] : others, ...versions], befores: [] }
   }
-  const world = worldIn(cluster)
-  return write.captures ? requests.filter(request => decideInAmbient(world, request).allowed) : []
+  const isSeenBefore = ({ kind }: core.KubernetesObject) => ['Pod', 'Service', 'Namespace'].includes(kind)
+  return [...puts, ...(deletes ? [deletes] : [])].some(isSeenBefore) ? { ...promise, befores: [] } : promise
 }
 
-function openIn(cluster: Cluster, sources: Source[], requests: Request[]): Difference[] {
-  const world = worldIn(cluster)
-  return looser(worldBefore(world, sources), world, requests)
+/** What a write cannot change is as open as it was. */
+function openAfter({ cluster, write, after }: Step, promise: Promised, requests: Request[], open: Difference[]) {
+  const [earlier, later] = [worldIn(cluster), worldIn(after)]
+  if (write.by?.kind === 'change') return openIn(later, promise, requests)
+  const isChanged = changedBetween(earlier, later)
+  return [...open.filter(({ request }) => !isChanged(request)), ...openIn(later, promise, requests.filter(isChanged))]
 }
 
-function startObjects({ ambient, landscape: { services, ingress } }: Start): core.KubernetesObject[] {
+function openIn(world: World, promise: Promised, requests: Request[]): Difference[] {
+  const { landscape, versions, befores } = promise
+  if (befores.length === 0) befores.push(...versions.map(sources => worldBefore(world, sources, landscape)))
+  return looser(befores, world, possibleIn(world, requests), landscape.settings)
+}
+
+/** Without those from an ingress that does not run, or to a Service that is not there. */
+export function possibleIn({ pods, services }: World, requests: Request[]): Request[] {
+  return requests.filter(({ from, to }) => pods.has(from) && (!('service' in to) || services.has(to.service)))
+}
+
+interface Step {
+  cluster: Cluster
+  write: Write
+  after: Cluster
+  /** Whether sidestep had nothing left to do before the write. */
+  isResting: boolean
+}
+
+/**
+ * What a write that is not sidestep's leaves open. Pods that are captured were open to everything before. A new Service, and
+ * a new gateway, are there before sidestep can know. A policy does not hold everywhere in ambient as its author wrote it,
+ * and what the webhook stores must be no worse than that. Somebody who deletes a policy or restarts a pod finds
+ * everything prepared, unless sidestep was not done.
+ */
+function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promised, requests: Request[]): Request[] {
+  const { by } = write
+  const openTo = (world: World) => openIn(world, promise, requests).map(({ request }) => request)
+  switch (by?.kind) {
+    case undefined:
+      return []
+    case 'capture':
+      return possibleIn(worldIn(cluster), requests).filter(
+        request => decideInAmbient(worldIn(cluster), request).allowed,
+      )
+    case 'service':
+      return requests.filter(({ to }) => 'service' in to && to.service === by.service)
+    case 'ingress':
+      return openTo(untouched(after, promise)).filter(({ from }) => !worldIn(cluster).pods.has(from))
+    case 'restart':
+      return isResting ? [] : openTo(untouched(after, promise))
+    case 'change':
+      if (by.source) return openTo(worldIn(afterWrite(cluster, { ...write, puts: [by.source] })))
+      return isResting ? [] : openTo(worldIn(after))
+  }
+}
+
+/**
+ * Whether a request passes the new gateway already and nobody but the old one denies it: then it is the gateway that has
+ * yet to be closed, and who admits its callers behind it only keeps what was.
+ */
+function isOpenIngress(earlier: World, { befores }: Promised, request: Request): boolean {
+  if (request.from !== newIngress || !earlier.pods.has(newIngress)) return false
+  if (!decideAtIngress(earlier, request).allowed) return false
+  return befores.some(before => decideBehindIngress(before, asBefore(request)).allowed)
+}
+
+/** The same cluster with the policies as their users wrote them. */
+function untouched(cluster: Cluster, { versions: [newest = []] }: Promised): World {
+  const isSource = ({ kind }: core.KubernetesObject) =>
+    kind === 'AuthorizationPolicy' || kind === 'RequestAuthentication'
+  const others = [...cluster.objects.values()].filter(object => !isSource(object))
+  return worldIn(clusterOf(cluster.settings, cluster.translate, [...others, ...newest]))
+}
+
+function isPersons({ by }: Write): boolean {
+  return by?.kind === 'change' || by?.kind === 'restart'
+}
+
+// Start and order -------------------------------------------------------------------------------------------------------
+
+function plansOf({ sources, present, changes, late, landscape: { services, ingress } }: Start): Plans {
+  const lateServices = services.filter(service => late.includes(keyOf(service)))
+  return { creates: sources.slice(present), changes, services: lateServices, ingress }
+}
+
+function startObjects({ landscape, ingress, late, ambient, injected: withSidecar }: Start): core.KubernetesObject[] {
+  const { services, waypoints } = landscape
   return [
-    ...services,
-    ...ingressObjects(ingress),
-    ...namespaces.map(object => (isIn(ambient, object.metadata.name) ? labelled(object) : object)),
-    ...pods.map(pod => (isIn(ambient, pod.metadata.namespace) ? captured(pod) : pod)),
+    ...services.filter(service => !late.includes(keyOf(service))),
+    ...waypoints,
+    ...ingressObjects({ ...landscape, ingress }),
+    ...namespaces.map(object => {
+      const { name = '' } = object.metadata
+      const inject = withSidecar.includes(name) ? { 'istio-injection': 'enabled' } : {}
+      const mode = ambient.includes(name) ? { 'istio.io/dataplane-mode': 'ambient' } : {}
+      return { ...object, metadata: { ...object.metadata, labels: { ...object.metadata.labels, ...inject, ...mode } } }
+    }),
+    ...pods.map(pod => {
+      const { namespace = '' } = pod.metadata
+      if (withSidecar.includes(namespace)) return injected(pod)
+      return ambient.includes(namespace) ? captured(pod) : pod
+    }),
   ]
 }
 
-function isIn(names: string[], name: string | undefined): boolean {
-  return name !== undefined && names.includes(name)
-}
+type Choose = (options: number) => number
 
-function labelled(object: core.Namespace): core.Namespace {
-  const labels = { ...object.metadata.labels, 'istio.io/dataplane-mode': 'ambient' }
-  return { ...object, metadata: { ...object.metadata, labels } }
+function chooseWrite(cluster: Cluster, plans: Plans, patient: boolean, choose: Choose): Write | undefined {
+  const machines = [
+    ...sourceIds(cluster).map(id => () => nextWrites(cluster, id)),
+    () => istioWrites(cluster),
+    () => collects(cluster),
+  ]
+  const people = peopleWrites(cluster, plans)
+  if (!patient) return chooseAmong([...machines, ...people], choose)
+  return chooseAmong(machines, choose) ?? chooseAmong(people, choose)
 }
 
 /** Starts at an arbitrary writer and goes round until one has something to write. */
-function chooseWrite(
-  cluster: Cluster,
-  next: Source | undefined,
-  choose: (options: number) => number,
-): Write | undefined {
-  const writers = [
-    ...sourceIds(cluster).map(id => () => nextWrites(cluster, id)),
-    () => othersWrites(cluster),
-    () => (next ? [created(cluster, next)] : []),
-  ]
+function chooseAmong(writers: (() => Write[])[], choose: Choose): Write | undefined {
   const first = choose(writers.length)
   for (const writer of [...writers.slice(first), ...writers.slice(0, first)]) {
     const possible = writer()

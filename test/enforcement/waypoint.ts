@@ -1,15 +1,16 @@
 // Which waypoint a request passes, if any (sections 3, 1.5 and 10.7).
 import type * as core from '../../src/apis/core.ts'
 import type * as gateway from '../../src/apis/gateway.ts'
-import type { Request } from './request.ts'
+import { memoizedIn } from './memoized.ts'
+import type { Destination } from './request.ts'
 import { gatewayNameLabel, isHeadless, keyOf, known, type Labels, type Pod, type World } from './world.ts'
 
 /** The waypoint on the way of a request. Only calls to a Service's address pass one, and not from every caller. */
-export function waypointOn(world: World, { from, to }: Request): gateway.Gateway | undefined {
+export function waypointOn(world: World, { from, to }: { from: string; to: Destination }): gateway.Gateway | undefined {
   if (!('service' in to)) return undefined
-  const service = known(world.services, to.service)
-  const waypoint = waypointOf(world, service)
-  return waypoint && isSentThrough(world, known(world.pods, from), service) ? waypoint : undefined
+  const waypoint = waypointOf(world, to.service)
+  if (!waypoint) return undefined
+  return isSentThrough(world, known(world.pods, from), known(world.services, to.service)) ? waypoint : undefined
 }
 
 /**
@@ -27,7 +28,8 @@ function isSentThrough(world: World, caller: Pod, service: core.Service): boolea
  * The waypoint that serves a Service: by the Service's own label, else its Namespace's; `none` opts out. A waypoint that
  * is named but missing or not ready is passed by, without falling back (section 3). Without an address, none (10.7).
  */
-function waypointOf(world: World, service: core.Service): gateway.Gateway | undefined {
+export const waypointOf = memoizedIn((world: World, key: string): gateway.Gateway | undefined => {
+  const service = known(world.services, key)
   if (isHeadless(service)) return undefined
   const { own, namespace } = labelsOf(world, service)
   const labels = own['istio.io/use-waypoint'] === undefined ? namespace : own
@@ -37,7 +39,7 @@ function waypointOf(world: World, service: core.Service): gateway.Gateway | unde
   const place = labels['istio.io/use-waypoint-namespace'] ?? service.metadata.namespace ?? ''
   const waypoint = world.gateways.get(`${place}/${name}`)
   return waypoint && isReady(waypoint) && admits(waypoint, service) ? waypoint : undefined
-}
+})
 
 function labelsOf(world: World, { metadata }: core.Service): { own: Labels; namespace: Labels } {
   return { own: metadata.labels ?? {}, namespace: known(world.namespaces, metadata.namespace ?? '') }

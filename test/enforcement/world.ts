@@ -2,6 +2,7 @@
 import type * as core from '../../src/apis/core.ts'
 import type * as gateway from '../../src/apis/gateway.ts'
 import type * as istio from '../../src/apis/istio.ts'
+import { memoized } from './memoized.ts'
 
 export interface World {
   mesh: Mesh
@@ -70,7 +71,7 @@ function add(world: World, object: core.KubernetesObject): void {
 }
 
 /** 1.5, "Pod kinds": what the injector, the CNI and istiod wrote on a pod tells its proxy. */
-function podOf(pod: RunningPod): Pod {
+const podOf = memoized((pod: RunningPod): Pod => {
   const { labels = {}, annotations = {}, namespace = '', name = '' } = pod.metadata
   const containers = pod.spec?.containers ?? []
   const isGateway = labels[gatewayNameLabel] !== undefined || containers.every(({ name }) => name === 'istio-proxy')
@@ -84,16 +85,15 @@ function podOf(pod: RunningPod): Pod {
     ports: containers.flatMap(({ ports = [] }) => ports),
     proxy: isGateway ? 'gateway' : annotations[sidecarAnnotation] ? 'sidecar' : captured ? 'ztunnel' : 'none',
   }
-}
+})
 
 /** The same cluster before ambient: these policies, and a sidecar wherever ztunnel captures. */
 export function withSidecars(world: World, sources: Pick<World, 'policies' | 'requestAuthentications'>): World {
-  const pods = [...world.pods].map(([key, pod]): [string, Pod] => [
-    key,
-    pod.proxy === 'ztunnel' ? { ...pod, proxy: 'sidecar' } : pod,
-  ])
+  const pods = [...world.pods].map(([key, pod]): [string, Pod] => [key, pod.proxy === 'ztunnel' ? injected(pod) : pod])
   return { ...world, ...sources, pods: new Map(pods) }
 }
+
+const injected = memoized((pod: Pod): Pod => ({ ...pod, proxy: 'sidecar' }))
 
 /** `namespace/name` */
 export function keyOf({ metadata }: core.KubernetesObject): string {

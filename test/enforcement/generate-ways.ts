@@ -1,0 +1,77 @@
+// Arbitrary ways to the end state: where a live cluster starts, what people do meanwhile, and who is first.
+import fc from 'fast-check'
+import { applicationPolicy, type Case, cases, type Draft, onlyLeftOut, policyOf } from './generate.ts'
+import type { Ingress } from './landscape.ts'
+import { idOf } from './live-cluster.ts'
+import type { Change } from './people.ts'
+import { keyOf } from './world.ts'
+
+export interface Way {
+  given: Case
+  present: number
+  ambient: string[]
+  injected: string[]
+  ingress: Ingress
+  late: string[]
+  changes: Change[]
+  patient: boolean
+  /** What happens when several things can. */
+  choices: number[]
+}
+
+interface DraftedChange {
+  policy: number
+  form: Change['form']
+  draft: Draft | undefined
+}
+
+const namespaces = ['team-a', 'team-b', 'kubeflow']
+
+const draftedChange: fc.Arbitrary<DraftedChange> = fc.record({
+  policy: fc.nat({ max: 20 }),
+  form: fc.constantFrom('replace', 'apply'),
+  draft: fc.oneof({ arbitrary: fc.constant(undefined), weight: 1 }, { arbitrary: applicationPolicy, weight: 2 }),
+})
+
+/** Mostly nothing of a kind happens, so that what happens can be told. */
+function seldom<T>(items: fc.Arbitrary<T[]>): fc.Arbitrary<T[]> {
+  return fc.oneof({ arbitrary: fc.constant<T[]>([]), weight: 2 }, { arbitrary: items, weight: 1 })
+}
+
+export const ways: fc.Arbitrary<Way> = fc
+  .record({
+    given: cases,
+    present: fc.nat({ max: 8 }),
+    ambient: fc.subarray(namespaces),
+    injected: seldom(fc.subarray(namespaces, { minLength: 1 })),
+    ingress: fc.nat({ max: 2 }),
+    late: seldom(fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 2 })),
+    changes: seldom(fc.array(draftedChange, { minLength: 1, maxLength: 2 })),
+    patient: fc.boolean(),
+    choices: fc.array(fc.nat({ max: 1_000_000 }), { maxLength: 120, size: 'max' }),
+  })
+  .map(({ given, ingress, late, changes, ...rest }) => ({
+    ...rest,
+    given,
+    ingress: startsOf[given.landscape.ingress][ingress] ?? 'old',
+    late: late.flatMap(index => given.landscape.services.slice(index, index + 1).map(keyOf)),
+    changes: changes.map(change => changeOf(given, change)),
+  }))
+  .map(way => ({ ...way, ...onlyLeftOut({ injected: [], late: [], changes: [], ambient: [] }) }))
+
+const startsOf: Record<Ingress, Ingress[]> = { old: ['old'], both: ['old', 'both'], new: ['old', 'both', 'new'] }
+
+/** A policy keeps its name and namespace whatever else changes. */
+function changeOf({ policies }: Case, { policy: index, form, draft }: DraftedChange): Change {
+  const policy = policies[index % policies.length]
+  if (!policy) throw new Error('a set without policies')
+  const { namespace = '', name = '' } = policy.metadata
+  const selector = policy.spec.selector?.matchLabels
+  const place = { namespace, ...(selector ? { selector } : {}) }
+  const id = { policy: idOf(policy), form }
+  if (!draft) return id
+  return {
+    ...id,
+    source: policyOf({ ...draft, place: draft.place.namespace === namespace ? draft.place : place }, name),
+  }
+}
