@@ -101,8 +101,8 @@ t.test('each problem of a file is one line with its place, what is wrong, and wh
     'settings.yaml:1:1: profile: must be kubeflow or generic or deploykf, not "openshift"',
   ])
   problems('mode: observe\n\nmodus: enforce\n', [
-    'settings.yaml:3:1: modus: is no field here; use one of profile, mode, rootNamespace, trustDomain, clusterDomain, ' +
-      'revision, virtualServices, subsets, referenceGrants, ruleOrder, grpcRoutes, gateways, namespaces, pathPrefixes, severities',
+    'settings.yaml:3:1: modus: is no field here; use one of profile, mode, rootNamespace, trustDomain, ' +
+      'trustDomainAliases, clusterDomain, revision, virtualServices, subsets, referenceGrants, ruleOrder, grpcRoutes, gateways, namespaces, pathPrefixes, severities',
   ])
   problems('revision: 1\ngateways:\n', [
     'settings.yaml:1:1: revision: must be of type string, not number; write "1" in quotes',
@@ -185,6 +185,7 @@ const populated: Full<SettingsFile> = {
   mode: 'observe',
   rootNamespace: 'istio-system',
   trustDomain: 'cluster.local',
+  trustDomainAliases: [],
   clusterDomain: 'cluster.local',
   revision: 'default',
   virtualServices: 'keep',

@@ -16,7 +16,7 @@ const inward: Record<string, string[]> = {
   'settings.ts': ['translate', 'apis'],
   'index.ts': ['translate', 'apis'],
   'main.ts': ['server', 'reconciler', 'settings.ts', 'translate', 'apis'],
-  cli: ['translate', 'apis', 'settings.ts', 'main.ts'],
+  cli: ['translate', 'apis', 'reconciler', 'settings.ts', 'main.ts'],
 }
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' })

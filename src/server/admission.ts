@@ -5,6 +5,7 @@ import type { KubernetesObject } from '../apis/core.ts'
 import { isEqual } from '../translate/canonical.ts'
 import { translate as translateObject } from '../translate/index.ts'
 import { type Mode, modeFor } from '../translate/mode.ts'
+import { originalAnnotation } from '../translate/original.ts'
 import type { Diagnostic } from '../translate/report.ts'
 import type { Settings } from '../translate/settings.ts'
 import type { ClusterSnapshot } from '../translate/snapshot.ts'
@@ -72,8 +73,10 @@ function mutate(
   object: KubernetesObject,
   { object: translated, warnings, denial }: Translation,
 ): Decision {
-  // Validation judges the final object, so what is refused there is neither touched nor talked about here.
-  if (denial) return decision(request, mode, 'admitted', { findings: denial.reasons })
+  // Validation judges the final object, so what is refused there is neither touched nor talked about here, unless it is
+  // stored in a form that it must not lose.
+  const isKept = translated.metadata.annotations?.[originalAnnotation] !== undefined
+  if (denial && !isKept) return decision(request, mode, 'admitted', { findings: denial.reasons })
   const patch = jsonPatch.compare(object, translated)
   if (patch.length === 0) return decision(request, mode, 'admitted', { findings: warnings, lines: linesOf(warnings) })
   if (mode === 'observe') {

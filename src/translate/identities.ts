@@ -1,8 +1,19 @@
 // Who calls: principals are `<trust domain>/ns/<namespace>/sa/<service account>` (research/policies.md 1.4).
 // A policy that names the old ingress gateway has to name the new one too, or requests through it change their fate.
 import type * as istio from '../apis/istio.ts'
+import { canonicalJson } from './canonical.ts'
+import { modeFor } from './mode.ts'
+import { gatewayOf, missingAtIngress } from './policy/ingress.ts'
+import { isOldRunning } from './policy/targets.ts'
 import type { Report } from './report.ts'
-import type { Settings } from './settings.ts'
+import type { GatewayMapping, Settings } from './settings.ts'
+import { byKey, type ClusterSnapshot, namespaceOf } from './snapshot.ts'
+
+interface Context {
+  cluster: ClusterSnapshot
+  settings: Settings
+  report: Report
+}
 
 /** The principal of a service account, given as `namespace/name`. */
 export function principalOf(serviceAccount: string, trustDomain: string): string {
@@ -10,89 +21,152 @@ export function principalOf(serviceAccount: string, trustDomain: string): string
   return `${trustDomain}/ns/${namespace}/sa/${name}`
 }
 
+/** A list of callers in a rule. To name one more in it either lets more requests pass, or fewer. */
+interface List {
+  values: string[]
+  field: string
+  isAdmitting: boolean
+}
+
 /**
- * The rules with the new gateways' service accounts beside the old ones, in positive lists and in `not` lists alike, and
- * the very same rules when nothing is added. Appending twice adds nothing.
+ * The rules with the callers as ambient knows them, and the very same rules when nothing changes: principals in each of
+ * the mesh's trust domains, and the new gateways' service accounts beside the old ones, or instead of them once the old
+ * gateway is gone. Doing it twice changes nothing.
  */
-export function withNewGateways(rules: istio.Rule[], settings: Settings, report: Report): istio.Rule[] {
-  return mapChanged(rules, (rule, i) => {
-    const from =
-      rule.from &&
-      mapChanged(rule.from, (entry, j) => {
-        const field = `spec.rules[${i}].from[${j}].source`
-        const source = entry.source && sourceWithNewGateways(entry.source, field, settings, report)
-        return source === entry.source ? entry : { ...entry, source: source ?? {} }
-      })
-    const when =
-      rule.when &&
-      mapChanged(rule.when, (condition, j) =>
-        conditionWithNewGateways(condition, `spec.rules[${i}].when[${j}]`, settings, report),
-      )
-    if (from === rule.from && when === rule.when) return rule
-    return { ...rule, ...(from ? { from } : {}), ...(when ? { when } : {}) }
+export function withNewIdentities(policy: istio.AuthorizationPolicy, context: Context): istio.Rule[] | undefined {
+  const { action = 'ALLOW', rules } = policy.spec
+  const phases = phasesFor(policy, context)
+  const change = ({ values, field, isAdmitting }: List) => {
+    checkTrustDomains(values, field, context)
+    const known = distinct(values.flatMap(value => inTrustDomains(value, context.settings)))
+    return phases.reduce(
+      (list, phase) => withGateway({ values: list, field, isAdmitting }, phase, context),
+      known.length === values.length && known.every((value, i) => value === values[i]) ? values : known,
+    )
+  }
+  return rules && mapChanged(rules, (rule, i) => withCallers(rule, `spec.rules[${i}]`, action === 'ALLOW', change))
+}
+
+/** A rule with every list of callers changed. */
+function withCallers(rule: istio.Rule, field: string, isAllow: boolean, change: (list: List) => string[]): istio.Rule {
+  const changed = <T extends object>(part: T, names: [name: keyof T, isPositive: boolean][], where: string): T => {
+    const lists = names.flatMap(([name, isPositive]) => {
+      const values = part[name] as string[] | undefined
+      if (!values) return []
+      const after = change({ values, field: `${where}.${String(name)}`, isAdmitting: isPositive === isAllow })
+      return after === values ? [] : [[name, after]]
+    })
+    return lists.length > 0 ? { ...part, ...Object.fromEntries(lists) } : part
+  }
+  const from =
+    rule.from &&
+    mapChanged(rule.from, (entry, i) => {
+      const source = entry.source && changed(entry.source, sourceLists, `${field}.from[${i}].source`)
+      return source === entry.source ? entry : { ...entry, source: source ?? {} }
+    })
+  const when =
+    rule.when &&
+    mapChanged(rule.when, (condition, i) =>
+      condition.key === 'source.principal' || condition.key === 'source.serviceAccount'
+        ? changed(condition, conditionLists, `${field}.when[${i}]`)
+        : condition,
+    )
+  if (from === rule.from && when === rule.when) return rule
+  return { ...rule, ...(from ? { from } : {}), ...(when ? { when } : {}) }
+}
+
+const sourceLists: [keyof istio.Source, boolean][] = [
+  ['principals', true],
+  ['notPrincipals', false],
+  ['serviceAccounts', true],
+  ['notServiceAccounts', false],
+]
+const conditionLists: [keyof istio.AuthorizationCondition, boolean][] = [
+  ['values', true],
+  ['notValues', false],
+]
+
+// Ingress gateways -------------------------------------------------------------------------------------------------
+
+/** How far the move from one gateway to the other is, as far as callers are concerned. */
+interface Phase {
+  mapping: GatewayMapping
+  /** What has to stand on the new gateway before anybody admits it. */
+  missing: string | undefined
+  /** Whether requests come from the new one alone. In files nobody can tell. */
+  isOver: boolean
+}
+
+function phasesFor(policy: istio.AuthorizationPolicy, { cluster, settings }: Context): Phase[] {
+  return settings.gateways.map(mapping => {
+    const gateway = byKey(cluster.gateways, gatewayOf(mapping))
+    const isProgrammed = (gateway?.status?.conditions ?? []).some(
+      ({ type, status }) => type === 'Programmed' && status === 'True',
+    )
+    const missing = namesNew(policy, mapping, cluster)
+      ? undefined
+      : missingAtIngress(mapping, 'everything', cluster, settings)
+    const isOver = cluster.statuses === 'observed' && isProgrammed && !isOldRunning(mapping, cluster)
+    return { mapping, missing, isOver: isOver && missing === undefined }
   })
 }
 
-function sourceWithNewGateways(source: istio.Source, field: string, settings: Settings, report: Report): istio.Source {
-  let changed = source
-  for (const name of ['principals', 'notPrincipals', 'serviceAccounts', 'notServiceAccounts'] as const) {
-    const values = source[name]
-    const extended = values && withCounterparts(values, `${field}.${name}`, settings, report)
-    if (extended && extended !== values) changed = { ...changed, [name]: extended }
-  }
-  return changed
+/** Whether the policy as it is stored admits the new gateway already: then it goes on, whatever is added to the ingress. */
+function namesNew(policy: istio.AuthorizationPolicy, { serviceAccounts }: GatewayMapping, cluster: ClusterSnapshot) {
+  const stored = cluster.authorizationPolicies.get(namespaceOf(policy))?.get(policy.metadata.name ?? '')
+  const text = canonicalJson(stored?.spec?.rules ?? [])
+  return serviceAccounts.new.some(account => text.includes(`"${account}"`) || text.includes(`${suffixOf(account)}"`))
 }
 
-function conditionWithNewGateways(
-  condition: istio.AuthorizationCondition,
-  field: string,
-  settings: Settings,
-  report: Report,
-): istio.AuthorizationCondition {
-  if (condition.key !== 'source.principal' && condition.key !== 'source.serviceAccount') return condition
-  let changed = condition
-  for (const name of ['values', 'notValues'] as const) {
-    const values = condition[name]
-    const extended = values && withCounterparts(values, `${field}.${name}`, settings, report)
-    if (extended && extended !== values) changed = { ...changed, [name]: extended }
-  }
-  return changed
-}
-
-/** The list with the new gateway's name after each old one, in the same form: principal, or service account. */
-function withCounterparts(given: string[], field: string, settings: Settings, report: Report): string[] {
-  const { gateways } = settings
-  const values = mapChanged(given, value => inTrustDomain(value, settings))
-  const added = gateways.flatMap(({ serviceAccounts }) =>
-    values.flatMap(value => {
-      const old = serviceAccounts.old.find(account => value === account || value.endsWith(suffixOf(account)))
-      if (old === undefined) return []
-      const counterparts = serviceAccounts.new.map(account =>
-        value === old ? account : `${value.slice(0, -suffixOf(old).length)}${suffixOf(account)}`,
-      )
-      const missing = counterparts.filter(counterpart => !values.includes(counterpart))
-      for (const counterpart of missing) report('AP-PRINCIPAL-ADDED', field, { added: counterpart, old: value })
-      return missing
+function withGateway({ values, field, isAdmitting }: List, phase: Phase, { report }: Context): string[] {
+  const { old, new: its } = phase.mapping.serviceAccounts
+  const isOld = (value: string) => old.some(account => value === account || value.endsWith(suffixOf(account)))
+  const counterparts = distinct(
+    values.filter(isOld).flatMap(value => {
+      const account = old.find(each => value === each || value.endsWith(suffixOf(each))) ?? ''
+      return its.map(each => (value === account ? each : value.slice(0, -suffixOf(account).length) + suffixOf(each)))
     }),
   )
-  return added.length > 0 ? [...values, ...new Set(added)] : values
+  if (counterparts.length === 0) return values
+  const names = values.filter(isOld).join(' and ')
+  const missing = counterparts.filter(counterpart => !values.includes(counterpart))
+  if (isAdmitting && phase.missing !== undefined) {
+    report('AP-PRINCIPAL-PENDING', field, { added: counterparts.join(' and '), old: names, missing: phase.missing })
+    return values
+  }
+  if (isAdmitting && phase.isOver) {
+    report('AP-PRINCIPAL-REPLACED', field, { new: counterparts.join(' and '), old: names })
+    return distinct(values.flatMap(value => (isOld(value) ? counterparts : [value])))
+  }
+  for (const added of missing) report('AP-PRINCIPAL-ADDED', field, { added, old: names })
+  return missing.length > 0 ? [...values, ...missing] : values
 }
 
-/** Envoy reads `cluster.local` as the mesh's trust domain, ztunnel literally: the real name means the same to both. */
-function inTrustDomain(principal: string, { trustDomain }: Settings): string {
-  const alias = 'cluster.local/'
-  return principal.startsWith(alias) ? `${trustDomain}/${principal.slice(alias.length)}` : principal
-}
-
-/** The end of a principal that names the account; what stands before is its trust domain, which stays. */
-function suffixOf(serviceAccount: string): string {
-  return principalOf(serviceAccount, '')
-}
-
-/** Like Array.map, but gives the very same array when every item is equal. */
-function mapChanged<T>(items: T[], change: (item: T, i: number) => T): T[] {
-  const mapped = items.map(change)
-  return mapped.every((item, i) => item === items[i]) ? items : mapped
+/**
+ * The first stored policy that keeps the old gateway out by name and not yet the new one, as `Kind name`: until then the
+ * new one must not let anybody in. In files none is missing.
+ */
+export function missingRestriction(mapping: GatewayMapping, cluster: ClusterSnapshot, settings: Settings) {
+  if (cluster.statuses === 'assumed') return undefined
+  const { old, new: its } = mapping.serviceAccounts
+  const names = (values: string[], accounts: string[]) =>
+    accounts.some(account => values.some(value => value === account || value.endsWith(suffixOf(account))))
+  const isMissing = (policy: istio.AuthorizationPolicy) => {
+    let missing = false
+    const look = ({ values, isAdmitting }: List) => {
+      if (!isAdmitting && names(values, old) && !names(values, its)) missing = true
+      return values
+    }
+    const { action = 'ALLOW', rules = [] } = policy.spec ?? {}
+    for (const rule of rules) withCallers(rule, '', action === 'ALLOW', look)
+    return missing
+  }
+  for (const [namespace, policies] of cluster.authorizationPolicies) {
+    for (const policy of policies.values())
+      if (policy.spec?.action !== 'AUDIT' && modeFor(policy, cluster, settings) === 'enforce' && isMissing(policy))
+        return `AuthorizationPolicy ${namespace}/${policy.metadata.name}`
+  }
+  return undefined
 }
 
 /** Whether some rule admits one of the mapped gateways by name. */
@@ -103,4 +177,48 @@ export function namesGateway({ from = [] }: istio.Rule, { gateways }: Settings):
       accounts.some(account => value === account || value.endsWith(suffixOf(account))),
     ),
   )
+}
+
+/** The end of a principal that names the account; what stands before is its trust domain, which stays. */
+function suffixOf(serviceAccount: string): string {
+  return principalOf(serviceAccount, '')
+}
+
+// Trust domains ----------------------------------------------------------------------------------------------------
+
+/**
+ * A principal in every trust domain that Envoy takes for the same: the mesh's own, its aliases, and `cluster.local`, which
+ * always means the mesh's own. ztunnel compares them literally (1.3). Only whole principals are read so, and of stars one
+ * that begins the trust domain.
+ */
+export function inTrustDomains(value: string, settings: Settings): string[] {
+  const [its = '', ...rest] = value.split('/')
+  if (rest.length !== 4) return [value]
+  const all = [settings.trustDomain, ...settings.trustDomainAliases]
+  const known = [...all, 'cluster.local']
+  const isStarred = its.startsWith('*') && its.length > 1
+  const isMeant = isStarred ? known.some(name => name.endsWith(its.slice(1))) : known.includes(its)
+  if (!isMeant) return [value]
+  const named = all.map(name => [name, ...rest].join('/'))
+  return isStarred ? [value, ...named] : named
+}
+
+function checkTrustDomains(values: string[], field: string, { settings, report }: Context): void {
+  const { trustDomain, trustDomainAliases } = settings
+  for (const value of values) {
+    const slash = value.indexOf('/ns/')
+    const its = value.slice(0, slash)
+    if (slash < 0 || its.includes('*') || [trustDomain, ...trustDomainAliases, 'cluster.local'].includes(its)) continue
+    report('AP-TRUST-DOMAIN', field, { principal: value.slice(0, 100), trustDomain })
+  }
+}
+
+function distinct(values: string[]): string[] {
+  return [...new Set(values)]
+}
+
+/** Like Array.map, but gives the very same array when every item is equal. */
+function mapChanged<T>(items: T[], change: (item: T, i: number) => T): T[] {
+  const mapped = items.map(change)
+  return mapped.every((item, i) => item === items[i]) ? items : mapped
 }

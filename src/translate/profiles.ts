@@ -6,6 +6,7 @@ const generic: Settings = {
   mode: 'enforce',
   rootNamespace: 'istio-system',
   trustDomain: 'cluster.local',
+  trustDomainAliases: [],
   clusterDomain: 'cluster.local',
   revision: 'default',
   virtualServices: 'park',

@@ -8,6 +8,8 @@ export interface Settings {
   rootNamespace: string
   /** The mesh's trust domain: the first part of every principal. */
   trustDomain: string
+  /** Former trust domains of the mesh (`trustDomainAliases` of MeshConfig), whose principals Envoy takes for its own. */
+  trustDomainAliases: string[]
   /** The cluster's DNS domain, the end of every Service's full name. */
   clusterDomain: string
   /** istiod's REVISION. Empty when istiod runs without one, and then a VirtualService cannot be parked. */

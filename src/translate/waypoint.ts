@@ -152,3 +152,12 @@ export function waypointAt(
     isProgrammed: obstacle === undefined && (isAssumed || (object !== undefined && isReady(object))),
   }
 }
+
+/** Whether ingress gateways hand requests for the Service to its waypoint: by its label, its Namespace's, or the settings. */
+export function isReachedByIngress(service: core.Service, cluster: ClusterSnapshot, settings: Settings): boolean {
+  const namespace = namespaceOf(service)
+  const labels = [service.metadata.labels, cluster.namespaces.get(namespace)?.metadata.labels]
+  const said = labels.map(labels => labels?.[ingressUseWaypointLabel]).find(value => value !== undefined)
+  if (said !== undefined) return said === 'true'
+  return ambientRule(namespace, cluster, settings)?.waypoint?.ingressUseWaypoint === true
+}

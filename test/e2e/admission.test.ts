@@ -101,10 +101,10 @@ const cases: Case[] = [
     ],
     refused: {
       ...pipeline,
-      metadata: { name: 'custom', namespace: 'kubeflow' },
-      spec: { ...pipeline.spec, action: 'CUSTOM', provider: { name: 'oauth2-proxy' }, rules: [{}] },
+      metadata: { name: 'everywhere', namespace: 'kubeflow' },
+      spec: { action: 'CUSTOM', provider: { name: 'oauth2-proxy' }, rules: [{}] },
     } as KubernetesObject,
-    refusal: /AP-ACTION-CUSTOM.*spec\.action/,
+    refusal: /AP-WAYPOINT-PARTIAL.*spec/,
   },
   {
     resource: 'requestauthentications.security.istio.io',

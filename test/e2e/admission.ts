@@ -6,7 +6,8 @@ import { selfSignedCertificate } from '../../src/server/certificates.ts'
 import { createMetrics } from '../../src/server/metrics.ts'
 import { buildServer } from '../../src/server/server.ts'
 import { profiles } from '../../src/translate/profiles.ts'
-import { emptySnapshot, putObject } from '../../src/translate/snapshot.ts'
+import type { Settings } from '../../src/translate/settings.ts'
+import { type ClusterSnapshot, emptySnapshot, putObject } from '../../src/translate/snapshot.ts'
 import type { Webhooks } from '../control-plane/webhooks.ts'
 
 export interface Admission extends Webhooks {
@@ -42,21 +43,23 @@ function deployment(app: string, namespace: string): KubernetesObject {
 export async function startAdmission(objects: KubernetesObject[] = []): Promise<Admission> {
   const cluster = emptySnapshot('assumed')
   for (const object of [...surroundings, ...objects]) putObject(cluster, object)
+  return { ...(await startWebhookServer(cluster)), put: object => putObject(cluster, object) }
+}
+
+/** The webhook server on a free port, judging with a snapshot that may go on changing. */
+export async function startWebhookServer(
+  cluster: ClusterSnapshot,
+  settings: Settings = profiles.kubeflow,
+): Promise<Webhooks & { close(): Promise<void> }> {
   const certificate = await selfSignedCertificate({ names: ['127.0.0.1', 'localhost'] })
   const metrics = createMetrics()
-  const server = buildServer({
-    cluster,
-    settings: profiles.kubeflow,
-    logger: pino({ level: 'silent' }),
-    tls: certificate,
-    metrics,
-  })
+  const logger = pino({ level: 'silent' })
+  const server = buildServer({ cluster, settings, logger, tls: certificate, metrics })
   await server.listen({ host: '127.0.0.1', port: 0 })
   const { port } = server.server.address() as AddressInfo
   return {
     url: `https://127.0.0.1:${port}`,
     caBundle: certificate.ca,
-    put: object => putObject(cluster, object),
     async close() {
       await server.close()
       metrics.close()

@@ -3,12 +3,15 @@
 import { readFileSync } from 'node:fs'
 import { Ajv, type AnySchema } from 'ajv'
 import t from 'tap'
-import { parse } from 'yaml'
+import { parseAllDocuments } from 'yaml'
 import type { KubernetesObject } from '../../src/apis/core.ts'
+import type * as istio from '../../src/apis/istio.ts'
+import { authorizationPolicyFates } from '../../src/translate/authorization-policy/fates.ts'
 import type { Shape, Table } from '../../src/translate/fate.ts'
 import { gatewayFates } from '../../src/translate/gateway/fates.ts'
 import { translate } from '../../src/translate/index.ts'
 import { profiles } from '../../src/translate/profiles.ts'
+import { requestAuthenticationFates } from '../../src/translate/request-authentication/fates.ts'
 import type { Settings } from '../../src/translate/settings.ts'
 import { snapshotOf } from '../../src/translate/snapshot.ts'
 import type { Translation } from '../../src/translate/translation.ts'
@@ -63,6 +66,17 @@ const others: KubernetesObject[] = [
     metadata: { name: 'app', namespace: 'team-a' },
     spec: { ports: [{ port: 80 }], selector: { app: 'app' } },
   } as KubernetesObject,
+  {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'team-b', labels: { 'istio.io/dataplane-mode': 'ambient', 'istio.io/use-waypoint': 'waypoint' } },
+  },
+  {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'app', namespace: 'team-b' },
+    spec: { ports: [{ port: 80, targetPort: 8080 }], selector: { app: 'app-b' } },
+  } as KubernetesObject,
 ]
 
 function translated(object: KubernetesObject, more: KubernetesObject[] = []): Translation {
@@ -70,6 +84,18 @@ function translated(object: KubernetesObject, more: KubernetesObject[] = []): Tr
   const gateway = isGateway ? [] : [istioGateway([server, tlsServer, tcpServer])]
   return translate(object, snapshotOf([...others, ...gateway, ...more, object]), settings)
 }
+
+/** A policy for the pods behind Service app of team-b, which a waypoint serves. */
+function policyOf(kind: string, spec: object, metadata: object = {}): KubernetesObject {
+  return {
+    apiVersion: 'security.istio.io/v1',
+    kind,
+    metadata: { name: 'app', namespace: 'team-b', ...metadata },
+    spec: { selector: { matchLabels: { app: 'app-b' } }, ...spec },
+  } as KubernetesObject
+}
+
+const authorizationPolicy = (spec: object, metadata: object = {}) => policyOf('AuthorizationPolicy', spec, metadata)
 
 function codesOf({ warnings, denial }: Translation): string[] {
   return [...(denial?.reasons ?? []), ...warnings].map(({ code }) => code)
@@ -169,7 +195,7 @@ function isTyped(value: unknown, shape: Shape): boolean {
   )
 }
 
-const bases: [name: string, object: KubernetesObject, table: Table, prefix: 'VS' | 'GW'][] = [
+const bases: [name: string, object: KubernetesObject, table: Table, prefix: 'VS' | 'GW' | 'AP' | 'RA'][] = [
   [
     'a VirtualService',
     virtualService({
@@ -181,6 +207,26 @@ const bases: [name: string, object: KubernetesObject, table: Table, prefix: 'VS'
     'VS',
   ],
   ['an Istio Gateway', istioGateway([server, tlsServer, tcpServer]), gatewayFates, 'GW'],
+  [
+    'an AuthorizationPolicy',
+    authorizationPolicy({
+      rules: [
+        {
+          from: [{ source: { principals: ['cluster.local/ns/a/sa/b'] } }],
+          to: [{ operation: { ports: ['8080'] } }],
+          when: [{ key: 'request.headers[x]', values: ['1'] }],
+        },
+      ],
+    }),
+    authorizationPolicyFates,
+    'AP',
+  ],
+  [
+    'a RequestAuthentication of the root namespace',
+    policyOf('RequestAuthentication', { jwtRules: [{ issuer: 'a' }] }, { namespace: 'istio-system' }),
+    requestAuthenticationFates,
+    'RA',
+  ],
 ]
 
 for (const [name, base, table, prefix] of bases) {
@@ -204,7 +250,8 @@ for (const [name, base, table, prefix] of bases) {
           if (result.companions.length > 0) t.fail(`routes of a mistyped object at ${where}`)
         }
         for (const companion of result.companions) {
-          const refusal = refusals(companion)
+          // What the API server would refuse in the first place may stay as it is in a companion.
+          const refusal = refusals(object) ? undefined : refusals(companion)
           if (refusal) t.fail(`${where} becomes a ${companion.kind} that is refused: ${refusal}`)
           stored++
         }
@@ -446,6 +493,131 @@ t.test('an annotation that claims to be ours is nothing more than what its autho
   t.strictSame([codesOf(result), result.companions], [['VS-FIELD-UNKNOWN', 'VS-FIELD-UNKNOWN'], []])
 })
 
+// Policies -----------------------------------------------------------------------------------------------------------
+
+const http = { to: [{ operation: { paths: ['/admin'] } }] }
+const isName = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+
+function service(name: string, ports: unknown[], namespace = 'team-b'): KubernetesObject {
+  const spec = { ports, selector: { app: 'app-b' } }
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec } as KubernetesObject
+}
+
+function rulesOf(object: KubernetesObject | undefined): istio.Rule[] {
+  return (object as istio.AuthorizationPolicy | undefined)?.spec.rules ?? []
+}
+
+t.test('an action or an attribute that Istio does not have is named, and nothing moves', async t => {
+  for (const action of ['allow', 'DENY ', 'PERMIT', '', 'constructor']) {
+    const object = authorizationPolicy({ action, rules: [http] })
+    const result = translated(object)
+    t.strictSame([codesOf(result), result.object], [['AP-ACTION-UNKNOWN'], object], action)
+  }
+  const keys = ['', 'request.header[x]', 'request.headers[]', 'source', 'SOURCE.IP', 'toString', 'x'.repeat(5000)]
+  for (const key of keys) {
+    const result = translated(authorizationPolicy({ rules: [{ when: [{ key, values: ['1'] }] }] }))
+    t.strictSame([codesOf(result), result.companions], [['AP-WHEN-UNKNOWN'], []], key.slice(0, 40))
+    for (const { message } of result.denial?.reasons ?? []) t.ok(message.length <= 256, `${message.length}`)
+  }
+})
+
+t.test('targets that cannot be, and principals of other trust domains', async t => {
+  const refs = [
+    { group: '', kind: 'Service', name: 'app', namespace: 'team-a' },
+    { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', name: 'istio-waypoint' },
+    { group: 'constructor', kind: 'toString', name: 'x'.repeat(5000) },
+    {},
+  ]
+  for (const ref of refs) {
+    const object = authorizationPolicy({ selector: undefined, targetRefs: [ref], rules: [http] })
+    t.strictSame(codesOf(translated(object)), ['AP-TARGET-INVALID'], shown(ref))
+  }
+  const principals = [
+    'elsewhere/ns/a/sa/b',
+    '/ns/a/sa/b',
+    'cluster.local.evil/ns/a/sa/b',
+    `${'x'.repeat(5000)}/ns/a/sa/b`,
+  ]
+  for (const principal of principals) {
+    const result = translated(authorizationPolicy({ rules: [{ from: [{ source: { principals: [principal] } }] }] }))
+    t.match(codesOf(result), ['AP-TRUST-DOMAIN'], principal.slice(0, 40))
+    t.strictSame(rulesOf(result.object)[0]?.from, [{ source: { principals: [principal] } }], 'it stays as it is')
+  }
+})
+
+t.test('512 rules are moved when their guard has room, and refused when it has not', async t => {
+  const by = (i: number) => ({ from: [{ source: { namespaces: [`team-${i}`] } }] })
+  const full = [...times(511, by), { to: [{ operation: { ports: ['8080'] } }, ...http.to] }]
+  const room = translated(authorizationPolicy({ rules: [...times(511, by), http] }))
+  t.equal(rulesOf(room.companions[0] as KubernetesObject).length, 512)
+  const refused = translated(authorizationPolicy({ rules: full }))
+  t.match(codesOf(refused), ['AP-RULES-LIMIT'])
+  t.strictSame(refused.companions, [])
+  // A DENY needs no rule more.
+  t.equal(rulesOf(translated(authorizationPolicy({ action: 'DENY', rules: full })).companions[0]).length, 512)
+})
+
+t.test('names at their limits give companions whose names are valid and distinct', async t => {
+  const many = [
+    ...times(20, i => service(`${'s'.repeat(61)}${String(i).padStart(2, '0')}`, [{ port: 80, targetPort: 8080 }])),
+    service('guard', [{ port: 81, targetPort: 8080 }]),
+    service('waypoint', [{ port: 82, targetPort: 8080 }]),
+  ]
+  const rules = [{ to: [{ operation: { ports: ['8080'], methods: ['GET'] } }] }]
+  for (const name of [
+    'a',
+    'a'.repeat(253),
+    `${'a'.repeat(240)}.${'b'.repeat(12)}`,
+    `${'a'.repeat(243)}.${'b'.repeat(9)}`,
+  ]) {
+    for (const namespace of ['team-b', 'istio-system']) {
+      const { companions } = translated(authorizationPolicy({ rules }, { name, namespace }), many)
+      const keys = companions.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)
+      t.ok(keys.length > 20, `${keys.length} of ${name.length} characters in ${namespace}`)
+      t.equal(new Set(keys).size, keys.length, 'distinct')
+      for (const { metadata } of companions) t.match(metadata.name, isName)
+    }
+  }
+})
+
+t.test('an empty selector means the namespace, and so does one without labels', async t => {
+  const wanted = translated(authorizationPolicy({ selector: undefined, rules: [http] }))
+  for (const selector of [{}, { matchLabels: {} }, null]) {
+    const result = translated(authorizationPolicy({ selector, rules: [http] }))
+    t.strictSame(
+      result.companions.map(({ metadata, ...rest }) => rest),
+      wanted.companions.map(({ metadata, ...rest }) => rest),
+      shown(selector),
+    )
+    t.strictSame(codesOf(result), codesOf(wanted))
+  }
+})
+
+t.test('ports that are none: an ALLOW admits nobody by them at the waypoint, and nothing throws', async t => {
+  for (const port of ['http', '0', '70000', '-1', '080', '8080 ', '', '99999999999999999999']) {
+    for (const [action, rules] of [
+      ['ALLOW', []],
+      ['DENY', undefined],
+    ] as const) {
+      const object = authorizationPolicy({
+        action,
+        rules: [{ to: [{ operation: { ports: [port], methods: ['GET'] } }] }],
+      })
+      const result = translated(object)
+      if (action === 'ALLOW') t.strictSame(rulesOf(result.object), rules, port)
+      // No port of the Service leads there, so the waypoint has nothing to say, and the guard says it at the pods.
+      else t.strictSame([result.companions.length, rulesOf(result.object)], [1, rulesOf(object)], port)
+    }
+  }
+  for (const targetPort of ['http', 0, 70_000, -1, '8080']) {
+    const odd = [service('app', [{ port: 80, targetPort }])]
+    const rules = [{ to: [{ operation: { ports: ['8080'], methods: ['GET'] } }] }]
+    const { companions, object } = translated(authorizationPolicy({ rules }), odd)
+    const admits = rulesOf(object).concat(companions.slice(1).flatMap(rulesOf))
+    t.equal(admits.length, targetPort === '8080' ? 1 : 0, `targetPort ${targetPort}`)
+  }
+})
+
 /** The spec with more fields in the object at a path. */
 function merged(base: unknown, path: (string | number)[], fields: object): unknown {
   let here = base as Record<string | number, unknown> | undefined
@@ -468,11 +640,14 @@ async function refusing(): Promise<(object: KubernetesObject) => string | undefi
   if ('reason' in files) return () => undefined
   const ajv = new Ajv({ strict: false, validateFormats: false })
   const validators = new Map(
-    files.gatewayApi.standard.flatMap(file => {
-      const { spec } = parse(readFileSync(file, 'utf8')) as Crd
-      const schema = spec.versions.find(({ name }) => name === 'v1')?.schema.openAPIV3Schema
-      return schema ? [[spec.names.kind, ajv.compile(schema)] as const] : []
-    }),
+    [...files.gatewayApi.standard, ...files.istio].flatMap(file =>
+      parseAllDocuments(readFileSync(file, 'utf8')).flatMap(document => {
+        const { spec } = document.toJS() as Crd
+        if (spec.group === 'networking.istio.io') return []
+        const schema = spec.versions.find(({ name }) => name === 'v1')?.schema.openAPIV3Schema
+        return schema ? [[spec.names.kind, ajv.compile(schema)] as const] : []
+      }),
+    ),
   )
   return object => {
     if (/[\ud800-\udbff](?![\udc00-\udfff])/.test(JSON.stringify(object))) return 'half a surrogate pair'
@@ -483,5 +658,5 @@ async function refusing(): Promise<(object: KubernetesObject) => string | undefi
 }
 
 interface Crd {
-  spec: { names: { kind: string }; versions: { name: string; schema: { openAPIV3Schema: AnySchema } }[] }
+  spec: { group: string; names: { kind: string }; versions: { name: string; schema: { openAPIV3Schema: AnySchema } }[] }
 }

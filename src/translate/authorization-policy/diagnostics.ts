@@ -21,19 +21,25 @@ export const authorizationPolicyDiagnostics = {
     severity: 'denial',
     since: '0.1.0',
     message:
-      'ztunnel ignores CUSTOM, every request would pass unchecked; attach it to a Service or Gateway with targetRefs',
+      'ztunnel ignores CUSTOM and no waypoint serves its pods, every request would pass unchecked; enrol them in a waypoint',
   },
   'AP-ACTION-AUDIT': {
     severity: 'warning',
     untranslated: true,
     since: '0.1.0',
-    message: 'ztunnel ignores AUDIT, nothing would be recorded; attach it to a Service or Gateway with targetRefs',
+    message: 'ztunnel ignores AUDIT and no waypoint serves its pods, nothing is recorded; enrol them in a waypoint',
   },
   'AP-ACTION-DENY': {
-    severity: 'denial',
+    severity: 'warning',
     since: '0.1.0',
     message:
-      'ztunnel ignores DENY by HTTP attributes, and callers of pod addresses pass the waypoint by; use ALLOW rules',
+      'callers that bypass the waypoint are denied whatever {action} could match, which only an Envoy can tell; call the Service',
+  },
+  'AP-DRY-RUN': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'ztunnel tries no policies out and no waypoint serves its pods, nothing is recorded; enrol them in a waypoint',
   },
   'AP-WHEN-UNKNOWN': {
     severity: 'denial',
@@ -45,10 +51,11 @@ export const authorizationPolicyDiagnostics = {
     since: '0.1.0',
     message: 'a waypoint sees the Service address where a pod sees its own, the rule would match nothing; use ports',
   },
-  'AP-PORTS-MAPPED': {
-    severity: 'denial',
+  'AP-PORTS-UNKNOWN': {
+    severity: 'warning',
     since: '0.1.0',
-    message: 'at a waypoint ports are those of Service {service}, which maps {ports}; give both the same number',
+    message:
+      'port {port} of Service {service} leads to {target}, no one number on its pods, so rules by port refuse there; name a number',
   },
   'AP-WAYPOINT-NONE': {
     severity: 'denial',
@@ -63,26 +70,30 @@ export const authorizationPolicyDiagnostics = {
       'waypoint {waypoint} serves only some Services of the namespace, the others would go unchecked; use a selector',
   },
   'AP-WAYPOINT-SHARED': {
-    severity: 'denial',
+    severity: 'note',
     since: '0.1.0',
-    message:
-      'waypoint {waypoint} serves other namespaces, where the policy would hold too; give this one a waypoint of its own',
+    message: 'waypoint {waypoint} serves other namespaces too, so the policy is attached to each Service of this one',
   },
   'AP-WAYPOINT-PENDING': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'stays on its selector, where ztunnel admits less, until {missing} is in place; nothing to do',
+    message: 'is not in force as written until {missing} is in place, and may refuse more meanwhile; nothing to do',
   },
   'AP-WORKLOAD-NONE': {
     severity: 'warning',
-    untranslated: true,
     since: '0.1.0',
-    message: 'selects no known workload, so where it belongs is unknown and it is left as it is; check the selector',
+    message: 'selects no known workload, so which Services lead there is unknown and it keeps its selector; check it',
   },
   'AP-WORKLOAD-SIDECAR': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'selects {workload}, whose sidecar reads selectors only, so it stays as it is until the pod runs without',
+    message:
+      'selects {workload}, whose sidecar reads selectors only, so it keeps its selector until the pod runs without',
+  },
+  'AP-WORKLOAD-OPTED-OUT': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'selects {workload}, which stays out of ambient, where nothing enforces the policy; take its opt-out away',
   },
   'AP-WORKLOAD-MIXED': {
     severity: 'denial',
@@ -104,27 +115,64 @@ export const authorizationPolicyDiagnostics = {
     severity: 'warning',
     since: '0.1.0',
     message:
-      'calls through headless Service {service} reach pods directly, only the L4 rules admit them; give it an address',
+      'calls through headless Service {service} bypass the waypoint and meet only what ztunnel checks; give it an address',
+  },
+  'AP-POD-ADDRESS': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'callers of pod addresses bypass the waypoint, and only rules without HTTP attributes admit them; see directCallers',
   },
   'AP-TARGETS-LIMIT': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'would need {count} targetRefs where 16 are possible; narrow the selector',
+    message: 'has {count} targetRefs where the API server takes 16; write a second policy for the rest',
   },
-  'AP-ROOT-RULES': {
+  'AP-TARGET-INVALID': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'waypoints do not read mesh-wide policies and would pass what this decides; write it in each namespace',
+    message: '{target} cannot be a target, and Istio would ignore the policy: {why}',
   },
-  'AP-ROOT-SELECTOR': {
+  'AP-TARGET-UNBOUND': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'no waypoint serves {target}, so nobody enforces the policy; enrol it in a waypoint in the settings',
+  },
+  'AP-RULES-LIMIT': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'a selector in the root namespace cannot name waypoint targets elsewhere; write it in each namespace',
+    message: '{policy} would have {count} rules where the API server takes 512; join rules of the same callers',
+  },
+  'AP-ACCOUNTS-LIMIT': {
+    severity: 'denial',
+    since: '0.1.0',
+    message: '{policy} would name {count} serviceAccounts in one list where 16 are possible; use principals',
+  },
+  'AP-GUARD-GIVEN': {
+    severity: 'note',
+    since: '0.1.0',
+    message: 'names the waypoint of its own pods, so it is taken for a guard made by hand and left as it is',
+  },
+  'AP-GATEWAY-PORTS': {
+    severity: 'denial',
+    since: '0.1.0',
+    message:
+      'is by port, and Gateway {gateway} has other ports than the old one, or no Service says which; use hosts or paths',
   },
   'AP-GATEWAY-BOTH': {
     severity: 'note',
     since: '0.1.0',
     message: 'the old gateway still runs, so the policy stays on it and {twin} guards Gateway {gateway}',
+  },
+  'AP-GATEWAY-MOVED': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'no pod of the old gateway is known, so the policy is on Gateway {gateway} alone',
+  },
+  'AP-GATEWAY-PENDING': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'is not on Gateway {gateway} until {missing} stands there, which refuses; nothing to do',
   },
   'AP-GATEWAY-UNMAPPED': {
     severity: 'note',
@@ -147,6 +195,22 @@ export const authorizationPolicyDiagnostics = {
     since: '0.1.0',
     message: '{added} is named beside {old}, since requests arrive from both gateways',
   },
+  'AP-PRINCIPAL-PENDING': {
+    severity: 'note',
+    since: '0.1.0',
+    message: '{added} is not admitted beside {old} until {missing} stands on the new gateway; nothing to do',
+  },
+  'AP-PRINCIPAL-REPLACED': {
+    severity: 'note',
+    since: '0.1.0',
+    message: '{new} is named instead of {old}, since no pod of the old gateway is left',
+  },
+  'AP-TRUST-DOMAIN': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      '{principal} is not of trust domain {trustDomain}, and ztunnel compares literally; name an alias of the mesh in the settings',
+  },
   'AP-COMPANION-KEPT': {
     severity: 'warning',
     since: '0.1.0',
@@ -155,6 +219,7 @@ export const authorizationPolicyDiagnostics = {
   'AP-COMPANION-FOREIGN': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'AuthorizationPolicy {policy} is there already and not ours, so its place is taken; rename one of the two',
+    message:
+      'AuthorizationPolicy {policy} is there already and not of this policy, so its place is taken; rename one of the two',
   },
 } as const satisfies Record<string, CatalogueEntry>

@@ -1,67 +1,114 @@
 // AuthorizationPolicy: what ztunnel can check stays on its selector, what needs an Envoy moves to a Gateway, a waypoint or
-// its Services (research/policies.md 1.5, decision table A to E). Nothing is loosened, at the end or in between: a policy
-// leaves its selector only when the waypoint runs and the guard stands.
+// its Services (research/policies.md 1.5, decision table A to E). Nothing is loosened, at the end or in between.
 import type * as istio from '../../apis/istio.ts'
-import { attached, checkPlace, isInPlace, type Outcome as PolicyOutcome, reportKept, twin } from '../attachment.ts'
 import { isEqual } from '../canonical.ts'
-import { nameOf } from '../companion.ts'
+import { isCompanion, nameOf } from '../companion.ts'
 import { inspect } from '../fate.ts'
-import { namesGateway, withNewGateways } from '../identities.ts'
+import { missingRestriction, namesGateway, withNewIdentities } from '../identities.ts'
 import { restoreOriginal } from '../original.ts'
+import {
+  attached,
+  checkName,
+  isDryRun,
+  type Outcome as PolicyOutcome,
+  reportKept,
+  standing,
+} from '../policy/companions.ts'
+import { checkGiven } from '../policy/given.ts'
+import { atGateway, gatewayOf, gatewayTwin, isOnGateway, missingAtIngress, refOf } from '../policy/ingress.ts'
+import { type Place, resolveTarget, type Target } from '../policy/targets.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
-import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
-import { gatewayClassRef, gatewayRef, resolveTarget, serviceRefs, type Target } from '../target-refs.ts'
+import { byKey, type ClusterSnapshot, inNamespace, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
-import { ambientRule, type Waypoint, waypointClass } from '../waypoint.ts'
-import { checkAttributes, isL4 } from './attributes.ts'
+import { isReachedByIngress } from '../waypoint.ts'
+import { checkAttributes, isL4, withNamespaces, withoutMisreading, withPrincipals } from './attributes.ts'
 import { authorizationPolicyFates, shapeCodes } from './fates.ts'
-import { guard, isClosed, sparingWaypoint } from './guard.ts'
-import { checkPorts } from './ports.ts'
+import { isGuarded, isInForce, type Progress, progressOf, refusalsIn, type Step } from './order.ts'
+import { type Context, firstL7Rule, type Plan, planFor } from './plan.ts'
 
-type Outcome = PolicyOutcome<istio.AuthorizationPolicy>
-
-interface Context {
-  cluster: ClusterSnapshot
-  settings: Settings
-  report: Report
-}
+type AuthorizationPolicy = istio.AuthorizationPolicy
+type Outcome = PolicyOutcome<AuthorizationPolicy>
 
 export function translateAuthorizationPolicy(
-  object: istio.AuthorizationPolicy,
+  object: AuthorizationPolicy,
   cluster: ClusterSnapshot,
   settings: Settings,
-): Translation<istio.AuthorizationPolicy> {
+): Translation<AuthorizationPolicy> {
   const report = createReport(settings)
+  const context = { cluster, settings, report }
+  const { original, policy } = read(object, context)
+  if (!policy) return leave(original, report)
+  const target = resolveTarget(policy, { kind: 'AP', ...context })
+  const { policy: rewritten, kept } = outcomeFor(policy, target, context)
+  for (const each of kept) checkName(original, each, 'AP', cluster.authorizationPolicies, report)
+  for (const each of [{ policy: rewritten }, ...kept]) checkLimits(each.policy, report)
+  if (report.untranslatable) return leave(standing(original, storedOf(original, cluster)) ?? original, report)
+  reportKept(kept, 'AP', report)
+  const companions = kept.map(each => each.policy)
+  return conclude(original, rewritten.spec === original.spec ? original : rewritten, companions, report)
+}
+
+/** What the CRD takes: 512 rules, and 16 service accounts in a list. Named gateways and waypoints can go beyond. */
+function checkLimits(policy: AuthorizationPolicy, report: Report): void {
+  const { rules = [] } = policy.spec ?? {}
+  const lists = rules.flatMap(({ from = [] }) => from.map(({ source }) => source?.serviceAccounts ?? []))
+  if (rules.length > 512)
+    report('AP-RULES-LIMIT', 'spec.rules', { policy: nameOf(policy), count: String(rules.length) })
+  for (const list of lists) {
+    if (list.length > 16)
+      report('AP-ACCOUNTS-LIMIT', 'spec.rules', { policy: nameOf(policy), count: String(list.length) })
+  }
+}
+
+/** The steps of a policy on its way to the waypoint, in order; none when it has no way to go. */
+export function stepsOf(object: AuthorizationPolicy, cluster: ClusterSnapshot, settings: Settings): Step[] {
+  const context = { cluster, settings, report: createReport(settings) }
+  const { policy } = read(object, context)
+  const target = policy && resolveTarget(policy, { kind: 'AP', ...context })
+  if (!policy || (target?.kind !== 'applications' && target?.kind !== 'mesh')) return []
+  const { steps } = progressFor(policy, target, context)
+  return context.report.untranslatable ? [] : steps
+}
+
+/** What becomes of a policy and stands beside it, with the purpose of each; none when it is refused or cannot be read. */
+export function outcomeOf(
+  object: AuthorizationPolicy,
+  cluster: ClusterSnapshot,
+  settings: Settings,
+): Outcome | undefined {
+  const context = { cluster, settings, report: createReport(settings) }
+  const { policy } = read(object, context)
+  if (!policy) return undefined
+  const { policy: rewritten, kept } = outcomeFor(policy, resolveTarget(policy, { kind: 'AP', ...context }), context)
+  return context.report.untranslatable ? undefined : { policy: rewritten, kept }
+}
+
+/** The policy as its author means it, with callers named as ambient knows them; none when it cannot be read. */
+function read(object: AuthorizationPolicy, context: Context) {
+  const { report } = context
   const original = restoreOriginal(object)
   // An AuthorizationPolicy may come without a spec, which Istio reads as an empty one.
   const spec = original.spec ?? {}
-  if (!inspect(spec, authorizationPolicyFates, 'spec', shapeCodes, report)) return leave(original, report)
+  if (!inspect(spec, authorizationPolicyFates, 'spec', shapeCodes, report)) return { original, policy: undefined }
   const { action = 'ALLOW' } = spec
   if (!['ALLOW', 'DENY', 'CUSTOM', 'AUDIT'].includes(action))
     report('AP-ACTION-UNKNOWN', 'spec.action', { action: String(action).slice(0, 40) })
   checkAttributes(spec.rules ?? [], report)
-  if (report.untranslatable) return leave(original, report)
-
-  const rules = spec.rules && withNewGateways(spec.rules, settings, report)
-  const policy =
-    rules === spec.rules && original.spec ? original : { ...original, spec: { ...spec, ...(rules ? { rules } : {}) } }
-  const target = resolveTarget({ ...original, spec }, 'AP', cluster, settings, report)
-  const { policy: rewritten, kept } = outcomeFor(policy, target, { cluster, settings, report })
-  for (const each of kept) checkPlace(each, 'AP', cluster.authorizationPolicies, report)
-  if (report.untranslatable) return leave(original, report)
-  for (const each of kept) reportKept(each, 'AP', report)
-  return conclude(
-    original,
-    rewritten,
-    kept.map(({ policy }) => policy),
-    report,
-  )
+  if (report.untranslatable) return { original, policy: undefined }
+  const named = withNewIdentities({ ...original, spec }, context)
+  const namespace = namespaceOf(original)
+  // A policy of the root namespace comes to stand in others, where a bare name would be somebody else's.
+  const qualified = named && namespace === context.settings.rootNamespace ? withNamespaces(named, namespace) : named
+  const rules = qualified && withPrincipals(qualified, namespace)
+  if (original.spec && rules === spec.rules) return { original, policy: original }
+  return { original, policy: { ...original, spec: { ...spec, ...(rules ? { rules } : {}) } } }
 }
 
-function outcomeFor(policy: istio.AuthorizationPolicy, target: Target, context: Context): Outcome {
+function outcomeFor(policy: AuthorizationPolicy, target: Target, context: Context): Outcome {
   switch (target.kind) {
     case 'given':
+      return { policy: checkGiven(policy, 'AP', context), kept: [] }
     case 'outside':
     case 'gateway':
     case 'none':
@@ -69,213 +116,142 @@ function outcomeFor(policy: istio.AuthorizationPolicy, target: Target, context: 
     case 'ingress':
       return onIngress(policy, target, context)
     case 'mesh':
-      return onMesh(policy, target.hasSelector, context)
-    case 'namespace':
-      return onNamespace(policy, target, context)
-    case 'services':
-      return onServices(policy, target, context)
+    case 'applications':
+      return onApplications(policy, target, context)
   }
+}
+
+function storedOf(policy: AuthorizationPolicy, cluster: ClusterSnapshot): AuthorizationPolicy | undefined {
+  return byKey(cluster.authorizationPolicies, `${namespaceOf(policy)}/${nameOf(policy)}`)
 }
 
 // B. Gateways ------------------------------------------------------------------------------------------------------
 
 /**
  * A policy of the ingress belongs to the Gateway that takes over. While pods of the old one run, it stays on them and a
- * twin guards the new one: with targetRefs the old pods would ignore it, and they still have an address.
+ * twin guards the new one: with targetRefs the old pods would ignore it, and they still have an address. What admits
+ * comes to the new one after all that refuses.
  */
 function onIngress(
-  policy: istio.AuthorizationPolicy,
-  { mapping, name, isOldRunning }: Extract<Target, { kind: 'ingress' }>,
-  { report }: Context,
+  policy: AuthorizationPolicy,
+  { mapping, isOldRunning }: Extract<Target, { kind: 'ingress' }>,
+  { cluster, settings, report }: Context,
 ): Outcome {
-  const [gateway = ''] = mapping.gateway.split('#')
-  if (!isOldRunning) return { policy: attached(policy, [gatewayRef(name)]), kept: [] }
-  const onNew = twin(policy, 'gateway', [gatewayRef(name)])
+  const gateway = gatewayOf(mapping)
+  const read = atGateway(policy, mapping, cluster)
+  const onNew = gatewayTwin(policy, mapping, cluster)
+  if (!read || !onNew) {
+    report('AP-GATEWAY-PORTS', 'spec.rules', { gateway })
+    return { policy, kept: [] }
+  }
+  const isAdmitting = (policy.spec.action ?? 'ALLOW') === 'ALLOW'
+  const stored = storedOf(policy, cluster)
+  const stands = stored !== undefined && isOnGateway(stored, mapping, cluster)
+  const missing =
+    isAdmitting && !stands
+      ? (missingAtIngress(mapping, 'refusals', cluster, settings) ?? missingRestriction(mapping, cluster, settings))
+      : undefined
+  if (missing) {
+    report('AP-GATEWAY-PENDING', 'spec.selector', { gateway, missing })
+    // Without an ALLOW the new gateway would let through whatever nobody refuses there yet.
+    const shut = { ...onNew, spec: { ...onNew.spec, rules: [] } }
+    return { policy, kept: [{ policy: shut, purpose: `it admits nobody at Gateway ${gateway} yet` }] }
+  }
+  if (!isOldRunning) {
+    report('AP-GATEWAY-MOVED', 'spec.selector', { gateway })
+    return { policy: attached(read, [refOf(mapping)]), kept: [] }
+  }
   report('AP-GATEWAY-BOTH', 'spec.selector', { twin: nameOf(onNew), gateway })
   return { policy, kept: [{ policy: onNew, purpose: `it guards Gateway ${gateway}` }] }
 }
 
-// E. Root namespace ------------------------------------------------------------------------------------------------
+// C to E. Applications ---------------------------------------------------------------------------------------------
 
-/**
- * The whole mesh: ztunnel and gateways read the policy as it is, waypoints do not, and need a twin on their GatewayClass.
- * Only "allow nothing" is simple; any rule would have to let waypoints through everywhere.
- */
-function onMesh(policy: istio.AuthorizationPolicy, hasSelector: boolean, { report }: Context): Outcome {
-  const { action = 'ALLOW', rules = [] } = policy.spec
-  const isNothing = action === 'ALLOW' && rules.length === 0
-  if (hasSelector) {
-    // Even with L4 rules only: behind a waypoint ztunnel would take the waypoint for the caller that they mean.
-    report('AP-ROOT-SELECTOR', 'spec.selector')
-    return { policy, kept: [] }
-  }
-  if (!isNothing) {
-    report('AP-ROOT-RULES', 'spec.rules')
-    return { policy, kept: [] }
-  }
-  const onWaypoints = twin(policy, waypointClass, [gatewayClassRef(waypointClass)])
-  return { policy, kept: [{ policy: onWaypoints, purpose: 'waypoints do not read mesh-wide policies' }] }
-}
+type Applications = Extract<Target, { kind: 'mesh' | 'applications' }>
 
-// C and D. Applications --------------------------------------------------------------------------------------------
-
-function onNamespace(
-  policy: istio.AuthorizationPolicy,
-  target: Extract<Target, { kind: 'namespace' }>,
-  context: Context,
-): Outcome {
-  const { waypoint } = target
-  const namespace = namespaceOf(policy)
-  const name = waypoint && `${waypoint.namespace}/${waypoint.name}`
-  if (name && target.isPartly) context.report('AP-WAYPOINT-PARTIAL', 'spec', { waypoint: name })
-  if (name && target.isShared) context.report('AP-WAYPOINT-SHARED', 'spec', { waypoint: name })
-  const refs = waypoint ? [gatewayRef(waypoint.name)] : []
-  return onApplications(policy, waypoint, refs, `Namespace ${namespace}`, context)
-}
-
-function onServices(
-  policy: istio.AuthorizationPolicy,
-  { services, waypoint }: Extract<Target, { kind: 'services' }>,
-  context: Context,
-): Outcome {
+function onApplications(policy: AuthorizationPolicy, target: Applications, context: Context): Outcome {
   const { report } = context
-  const labels = Object.entries(policy.spec.selector?.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`)
-  const workload = labels.join(',').slice(0, 60)
-  if (services.length === 0 && needsWaypoint(policy)) {
-    report('AP-SERVICE-NONE', 'spec.selector', { workload })
-    return { policy, kept: [] }
-  }
-  if (services.length > 16 && waypoint) report('AP-TARGETS-LIMIT', 'spec.selector', { count: String(services.length) })
-  return onApplications(policy, waypoint, serviceRefs(services), `Service ${services[0]?.metadata.name}`, context)
-}
-
-function onApplications(
-  policy: istio.AuthorizationPolicy,
-  waypoint: Waypoint | undefined,
-  targetRefs: istio.PolicyTargetReference[],
-  target: string,
-  context: Context,
-): Outcome {
+  const { missing, plan, policy: now, kept } = progressFor(policy, target, context)
+  const outcome = { policy: asReadAtPods(now), kept }
   const { action = 'ALLOW', rules = [] } = policy.spec
-  const { report, settings } = context
-  const alone = { policy, kept: [] }
-  if (action === 'AUDIT') {
-    report('AP-ACTION-AUDIT', 'spec.action')
-    return alone
+  const sidecar = plan.places.find(({ withSidecar }) => withSidecar)?.withSidecar
+  const optedOut = target.places.find(place => place.optedOut)?.optedOut
+  if (optedOut) report('AP-WORKLOAD-OPTED-OUT', 'spec.selector', { workload: optedOut.name })
+  if (sidecar) report('AP-WORKLOAD-SIDECAR', 'spec.selector', { workload: sidecar.name })
+  if (plan.attachments.length === 0 && plan.guard === 'none') return outcome
+  if (missing) report('AP-WAYPOINT-PENDING', 'spec.selector', { missing })
+  if (report.untranslatable) return outcome
+  if (plan.guard === 'denying') report('AP-ACTION-DENY', firstL7Rule(rules), { action })
+  if (action === 'ALLOW' && !rules.every(isL4) && !isDryRun(policy)) {
+    report('AP-POD-ADDRESS', firstL7Rule(rules))
+    checkIngress(policy, plan.places, context)
   }
-  if (action === 'CUSTOM') {
-    report('AP-ACTION-CUSTOM', 'spec.action')
-    return alone
-  }
-  if (!waypoint) {
-    if (needsWaypoint(policy)) report('AP-WAYPOINT-NONE', firstL7Rule(rules), { target })
-    return alone
-  }
-  checkPorts(policy, targetRefs, context)
-  if (action === 'DENY') {
-    if (!rules.every(isL4)) report('AP-ACTION-DENY', firstL7Rule(rules))
-    return onBoth(policy, waypoint, targetRefs, sparingWaypoint(rules, waypoint, settings), context)
-  }
-  if (rules.every(isL4)) return onBothAllowing(policy, waypoint, targetRefs, context)
-  return moved(policy, waypoint, targetRefs, context)
+  return outcome
 }
 
-function needsWaypoint({ spec: { action = 'ALLOW', rules = [] } }: istio.AuthorizationPolicy): boolean {
-  return action === 'CUSTOM' || !rules.every(isL4)
+/** A policy as it is to be on its selector, where ztunnel reads it or will read it. */
+function asReadAtPods(policy: AuthorizationPolicy): AuthorizationPolicy {
+  const { action = 'ALLOW', rules, targetRefs = [] } = policy.spec
+  const read = rules && action === 'ALLOW' && targetRefs.length === 0 ? withoutMisreading(rules) : rules
+  return read === rules ? policy : { ...policy, spec: { ...policy.spec, ...(read ? { rules: read } : {}) } }
 }
 
-function firstL7Rule(rules: istio.Rule[]): string {
-  return `spec.rules[${rules.findIndex(rule => !isL4(rule))}]`
+function progressFor(policy: AuthorizationPolicy, target: Applications, context: Context) {
+  const plan = planFor(policy, target, context)
+  const refusalsMissing = (places: Place[]) => missingRefusal(policy, places, context)
+  const progress: Progress = context.report.untranslatable
+    ? { policy, kept: [], steps: [], missing: undefined }
+    : progressOf(policy, plan, context, refusalsMissing)
+  return { ...progress, plan }
+}
+
+/** The first policy of these Namespaces that refuses and that is not in force everywhere yet, by name. */
+function missingRefusal(self: AuthorizationPolicy, places: Place[], context: Context): string | undefined {
+  const namespaces = places.map(({ namespace }) => namespace)
+  const others = refusalsIn(namespaces, context).filter(
+    stored => nameOf(stored) !== nameOf(self) || namespaceOf(stored) !== namespaceOf(self),
+  )
+  return firstUnlike(others, context, isInForce)
 }
 
 /**
- * ALLOW with HTTP attributes: the whole policy at the waypoint, its L4 rules and the waypoint at ztunnel. Until the
- * waypoint runs and the guard stands it stays on its selector, where ztunnel leaves out what it cannot check, and so
- * admits less.
+ * The first policy whose guard has to stand before ztunnel captures the pods of a Namespace, since ztunnel makes nothing
+ * of the policy itself; by name.
  */
-function moved(
-  policy: istio.AuthorizationPolicy,
-  waypoint: Waypoint,
-  targetRefs: istio.PolicyTargetReference[],
+export function missingForCapture(namespace: string, cluster: ClusterSnapshot, settings: Settings): string | undefined {
+  if (cluster.statuses === 'assumed') return undefined
+  const context = { cluster, settings, report: createReport(settings) }
+  const misread = [...new Set([namespace, settings.rootNamespace])]
+    .flatMap(name => inNamespace(cluster.authorizationPolicies, name))
+    .find(policy => !isCompanion(policy) && !isDryRun(policy) && !isEqual(asReadAtPods(policy).spec, policy.spec))
+  if (misread) return `AuthorizationPolicy ${nameOf(misread)}`
+  return firstUnlike(refusalsIn([namespace], context), context, (policy, plan, apart) =>
+    isGuarded(policy, plan, namespace, apart),
+  )
+}
+
+/** The first stored policy that cannot be planned, or whose plan is not as far as this. */
+function firstUnlike(
+  stored: AuthorizationPolicy[],
   context: Context,
-): Outcome {
-  const { cluster, settings, report } = context
-  const { rules = [] } = policy.spec
-  const rule = ambientRule(namespaceOf(policy), cluster, settings)?.waypoint
-  if (rule && !rule.ingressUseWaypoint) {
-    for (const [i, each] of rules.entries())
-      if (!isL4(each) && namesGateway(each, settings)) report('AP-GATEWAY-INGRESS', `spec.rules[${i}]`)
-  }
-  // The waypoint is admitted last: before the policy stands there, it would let everybody in.
-  const callers = rule?.directCallers ?? []
-  const shut = guard(policy, rules, undefined, callers, settings)
-  const open = guard(policy, rules, waypoint, callers, settings)
-  const kept = [
-    isStanding(policy, targetRefs, cluster)
-      ? { policy: open, purpose: 'it lets the waypoint reach the pods' }
-      : { policy: shut, purpose: 'it keeps the pods shut while the policy moves' },
-  ]
-  const isGuarded = isThere(shut, context) || isThere(open, context)
-  const missing = !waypoint.isProgrammed
-    ? `waypoint ${waypoint.namespace}/${waypoint.name}`
-    : isGuarded || isClosed(namespaceOf(policy), cluster, settings)
-      ? undefined
-      : `guard ${nameOf(shut)}`
-  if (missing) {
-    report('AP-WAYPOINT-PENDING', 'spec.selector', { missing })
-    return { policy, kept }
-  }
-  return { policy: attached(policy, targetRefs), kept }
+  isSo: (policy: AuthorizationPolicy, plan: Plan, apart: Context) => boolean,
+): string | undefined {
+  const missing = stored.find(each => {
+    const apart = { ...context, report: createReport(context.settings) }
+    const { policy } = read(each, apart)
+    const target = policy && resolveTarget(policy, { kind: 'AP', ...apart })
+    if (!policy || target?.kind === 'none') return true
+    if (target?.kind !== 'applications' && target?.kind !== 'mesh') return false
+    const plan = planFor(policy, target, apart)
+    return apart.report.untranslatable || !isSo(policy, plan, apart)
+  })
+  return missing && `AuthorizationPolicy ${nameOf(missing)}`
 }
 
-/** Whether the policy is stored with these targets, so that the waypoint asks it. */
-function isStanding(
-  policy: istio.AuthorizationPolicy,
-  targetRefs: istio.PolicyTargetReference[],
-  cluster: ClusterSnapshot,
-): boolean {
-  if (cluster.statuses === 'assumed') return true
-  const stored = cluster.authorizationPolicies.get(namespaceOf(policy))?.get(nameOf(policy))
-  return isEqual(stored?.spec?.targetRefs, targetRefs)
-}
-
-/** ALLOW that ztunnel can check: it stays, the waypoint gets the same, and then ztunnel may let the waypoint through. */
-function onBothAllowing(
-  policy: istio.AuthorizationPolicy,
-  waypoint: Waypoint,
-  targetRefs: istio.PolicyTargetReference[],
-  context: Context,
-): Outcome {
-  const { rules = [] } = policy.spec
-  const outcome = onBoth(policy, waypoint, targetRefs, policy.spec.rules, context)
-  const [atWaypoint] = outcome.kept
-  const admitsAll = rules.some(({ from = [], to = [], when = [] }) => from.length + to.length + when.length === 0)
-  // Whoever admits the waypoint before the waypoint checks lets everybody in through it.
-  const isChecked = waypoint.isProgrammed && atWaypoint !== undefined && isThere(atWaypoint.policy, context)
-  if (rules.length === 0 || admitsAll || !isChecked) return outcome
-  const guarding = guard(policy, [], waypoint, [], context.settings)
-  return { ...outcome, kept: [...outcome.kept, { policy: guarding, purpose: 'it lets the waypoint reach the pods' }] }
-}
-
-/** A policy for ztunnel that waypoint callers must meet as well: a twin at the waypoint, and these rules at ztunnel. */
-function onBoth(
-  policy: istio.AuthorizationPolicy,
-  waypoint: Waypoint,
-  targetRefs: istio.PolicyTargetReference[],
-  rules: istio.Rule[] | undefined,
-  context: Context,
-): Outcome {
-  if (targetRefs.length === 0) return { policy, kept: [] }
-  const atWaypoint = twin(policy, 'waypoint', targetRefs)
-  const kept = [{ policy: atWaypoint, purpose: 'the waypoint asks the same' }]
-  if (isEqual(rules, policy.spec.rules)) return { policy, kept }
-  if (!waypoint.isProgrammed || !isThere(atWaypoint, context)) {
-    context.report('AP-WAYPOINT-PENDING', 'spec.selector', { missing: nameOf(atWaypoint) })
-    return { policy, kept }
-  }
-  return { policy: { ...policy, spec: { ...policy.spec, ...(rules ? { rules } : {}) } }, kept }
-}
-
-function isThere(companion: istio.AuthorizationPolicy, { cluster }: Context): boolean {
-  return isInPlace(companion, cluster.authorizationPolicies, cluster)
+/** Says where requests of the ingress are admitted by HTTP attributes but pass the waypoint by. */
+function checkIngress(policy: AuthorizationPolicy, places: Place[], { cluster, settings, report }: Context): void {
+  const isPassedBy = places.some(({ services }) => services.some(each => !isReachedByIngress(each, cluster, settings)))
+  if (!isPassedBy) return
+  for (const [i, rule] of (policy.spec.rules ?? []).entries())
+    if (!isL4(rule) && namesGateway(rule, settings)) report('AP-GATEWAY-INGRESS', `spec.rules[${i}]`)
 }

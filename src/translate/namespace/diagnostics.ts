@@ -62,6 +62,11 @@ export const namespaceDiagnostics = {
     message:
       'waypoint {waypoint} does not admit namespace {namespace}, so nothing is sent through it; allow it in allowedRoutes',
   },
+  'NS-CAPTURE-PENDING': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'is made ambient only once the guard of {missing} stands, which ztunnel makes nothing of; nothing to do',
+  },
   'NS-INJECTION-REMOVED': {
     severity: 'note',
     since: '0.1.0',

@@ -1,13 +1,16 @@
 // When a waypoint may serve a Namespace or a Service: when it can, and when every policy is where it will be asked. From
 // then on pods see the waypoint as their caller, so this comes last (design.md section 5).
-import type { KubernetesObject, Namespace } from '../../apis/core.ts'
+import type { Namespace } from '../../apis/core.ts'
 import { translateAuthorizationPolicy } from '../authorization-policy/index.ts'
 import { isEqual } from '../canonical.ts'
 import { isCompanion } from '../companion.ts'
+import { isInPlace } from '../policy/companions.ts'
+import type { Policy } from '../policy/targets.ts'
 import type { Report } from '../report.ts'
 import { translateRequestAuthentication } from '../request-authentication/index.ts'
 import type { Settings } from '../settings.ts'
-import { type ClusterSnapshot, inNamespace } from '../snapshot.ts'
+import { type ByNamespace, type ClusterSnapshot, inNamespace, namespaceOf } from '../snapshot.ts'
+import type { Translation } from '../translation.ts'
 import { obstacleTo, useWaypointLabel, type WaypointReference, waypointAt } from '../waypoint.ts'
 
 /** Reports what keeps a waypoint from serving objects of the namespace. `kind` is the prefix of the codes. */
@@ -44,17 +47,42 @@ export function missingForEnrolment(
   const cluster = { ...observed, namespaces: new Map(observed.namespaces).set(name, namespace) }
   const waypoint = waypointAt(place, waypointName, cluster, name, settings)
   if (!waypoint.isProgrammed) return `Gateway ${keyOf(waypoint)}`
-  const policies = inNamespace(cluster.authorizationPolicies, name).filter(policy => !isCompanion(policy))
-  for (const policy of policies) {
-    const { object, companions, denial } = translateAuthorizationPolicy(policy, cluster, settings)
-    const isSettled = !denial && isEqual(object.spec, policy.spec) && companions.every(each => isThere(each, cluster))
-    if (!isSettled) return `AuthorizationPolicy ${policy.metadata.name}`
-  }
-  const tokens = inNamespace(cluster.requestAuthentications, name).filter(policy => !isCompanion(policy))
-  const waiting = tokens.find(
-    policy => !isEqual(translateRequestAuthentication(policy, cluster, settings).object.spec, policy.spec),
+  const policy = inReach(cluster.authorizationPolicies, name, settings).find(
+    each => !isSettled(each, translateAuthorizationPolicy(each, cluster, settings), name, cluster),
   )
-  return waiting && `RequestAuthentication ${waiting.metadata.name}`
+  if (policy) return `AuthorizationPolicy ${policy.metadata.name}`
+  const tokens = inReach(cluster.requestAuthentications, name, settings).find(
+    each => !isSettled(each, translateRequestAuthentication(each, cluster, settings), name, cluster),
+  )
+  return tokens && `RequestAuthentication ${tokens.metadata.name}`
+}
+
+/** The policies that hold in a Namespace: its own, and those of the root namespace. */
+function inReach<P extends Policy>(policies: ByNamespace<P>, namespace: string, { rootNamespace }: Settings): P[] {
+  const namespaces = [...new Set([namespace, rootNamespace])]
+  return namespaces.flatMap(name => inNamespace(policies, name)).filter(policy => !isCompanion(policy))
+}
+
+/**
+ * Whether a policy is as it is to be once a waypoint serves the Namespace. One of the root namespace may still be on its
+ * way elsewhere: here only what stands beside it for this Namespace, or for every waypoint, counts.
+ */
+function isSettled<P extends Policy>(
+  policy: P,
+  { object, companions, denial }: Translation<P>,
+  namespace: string,
+  cluster: ClusterSnapshot,
+): boolean {
+  const isOwn = namespaceOf(policy) === namespace
+  if (denial || (isOwn && !isEqual(object.spec, policy.spec))) return false
+  return (companions as P[]).every(each => {
+    const isElsewhere = namespaceOf(each) !== namespace && namespaceOf(each) !== namespaceOf(policy)
+    return isElsewhere || isInPlace<Policy>(each, storedLike(each, cluster), cluster)
+  })
+}
+
+function storedLike({ kind }: Policy, cluster: ClusterSnapshot): ByNamespace<Policy> {
+  return kind === 'AuthorizationPolicy' ? cluster.authorizationPolicies : cluster.requestAuthentications
 }
 
 export function sidecarsIn(namespace: string, cluster: ClusterSnapshot): number {
@@ -65,9 +93,4 @@ export function sidecarsIn(namespace: string, cluster: ClusterSnapshot): number 
 /** `namespace/name`. */
 export function keyOf({ namespace, name }: WaypointReference): string {
   return `${namespace}/${name}`
-}
-
-function isThere({ metadata }: KubernetesObject, cluster: ClusterSnapshot): boolean {
-  const { namespace = '', name = '' } = metadata
-  return cluster.authorizationPolicies.get(namespace)?.has(name) ?? false
 }

@@ -5,6 +5,7 @@
 // that a pod that comes back without a sidecar is captured and one that still has its sidecar keeps it; the waypoint
 // serves it when no sidecar is left. What is cut over is never taken back because a pod turns up with a sidecar.
 import type { Namespace } from '../../apis/core.ts'
+import { missingForCapture } from '../authorization-policy/index.ts'
 import { originalAnnotation, restoreOriginal, withField } from '../original.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings, WaypointRule } from '../settings.ts'
@@ -57,6 +58,17 @@ export function translateNamespace(
   if (injection && sidecars > 0 && !isCutOver(name, cluster)) {
     if (mode === 'ambient') report('NS-INJECTION-BOTH', modeField, { label: injection })
     reportSidecars(sidecars, 'nothing is cut over yet', `take ${injection} off, then restart them`, report)
+    return conclude(original, original, companions, report)
+  }
+
+  const isNaked = !injection && sidecars > 0
+  const missing =
+    labels[dataplaneModeLabel] !== 'ambient' &&
+    !isCutOver(name, cluster) &&
+    !isNaked &&
+    missingForCapture(name, cluster, settings)
+  if (missing) {
+    report('NS-CAPTURE-PENDING', modeField, { missing })
     return conclude(original, original, companions, report)
   }
 

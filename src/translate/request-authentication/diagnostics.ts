@@ -25,25 +25,26 @@ export const requestAuthenticationDiagnostics = {
       'waypoint {waypoint} serves only some Services of the namespace, the others check no tokens; use a selector',
   },
   'RA-WAYPOINT-SHARED': {
-    severity: 'denial',
+    severity: 'note',
     since: '0.1.0',
-    message: 'waypoint {waypoint} serves other namespaces, where tokens would be checked too; give this one its own',
+    message: 'waypoint {waypoint} serves other namespaces too, so it is attached to each Service of this one',
   },
   'RA-WAYPOINT-PENDING': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'stays on its selector, and no token is checked in ambient, until {missing} is in place; nothing to do',
+    message:
+      'is not at the waypoint as written until {missing} is in place, and tokens may go unchecked meanwhile; nothing to do',
   },
   'RA-WORKLOAD-NONE': {
     severity: 'warning',
-    untranslated: true,
     since: '0.1.0',
-    message: 'selects no known workload, so where it belongs is unknown and it is left as it is; check the selector',
+    message: 'selects no known workload, so which Services lead there is unknown and it keeps its selector; check it',
   },
   'RA-WORKLOAD-SIDECAR': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'selects {workload}, whose sidecar reads selectors only, so it stays as it is until the pod runs without',
+    message:
+      'selects {workload}, whose sidecar reads selectors only, so it keeps its selector until the pod runs without',
   },
   'RA-WORKLOAD-MIXED': {
     severity: 'denial',
@@ -70,12 +71,22 @@ export const requestAuthenticationDiagnostics = {
   'RA-TARGETS-LIMIT': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'would need {count} targetRefs where 16 are possible; narrow the selector',
+    message: 'has {count} targetRefs where the API server takes 16; write a second one for the rest',
   },
-  'RA-ROOT-SELECTOR': {
+  'RA-TARGET-INVALID': {
     severity: 'denial',
     since: '0.1.0',
-    message: 'a selector in the root namespace cannot name waypoint targets elsewhere; write it in each namespace',
+    message: '{target} cannot be a target, and Istio would check no tokens: {why}',
+  },
+  'RA-TARGET-UNBOUND': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'no waypoint serves {target}, so nobody checks tokens; enrol it in a waypoint in the settings',
+  },
+  'RA-GATEWAY-PENDING': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: 'checks no tokens at Gateway {gateway} until {missing} stands there; nothing to do',
   },
   'RA-GATEWAY-BOTH': {
     severity: 'note',
@@ -102,6 +113,6 @@ export const requestAuthenticationDiagnostics = {
     severity: 'denial',
     since: '0.1.0',
     message:
-      'RequestAuthentication {policy} is there already and not ours, so its place is taken; rename one of the two',
+      'RequestAuthentication {policy} is there already and not of this one, so its place is taken; rename one of the two',
   },
 } as const satisfies Record<string, CatalogueEntry>

@@ -6,7 +6,7 @@ import { isCovered } from '../hostname.ts'
 import type { Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { type ClusterSnapshot, inNamespace, namespaceOf } from '../snapshot.ts'
-import { ambientRule, ingressUseWaypointLabel, serviceWaypoint } from '../waypoint.ts'
+import { isReachedByIngress, serviceWaypoint } from '../waypoint.ts'
 import type { HTTPEntry } from './delegates.ts'
 import { fullName } from './hosts.ts'
 import { compareAges, doorKeys } from './places.ts'
@@ -105,15 +105,6 @@ function checkService(
   if (isReachedByIngress(service, cluster, settings)) report('VS-GATEWAYS-INGRESS', field, { service: key })
   const winner = winnerOver(virtualService, fullNameOf(service, settings), cluster, settings)
   if (winner) report('VS-HOSTS-LOSER', field, { other: winner, service: key })
-}
-
-/** Whether ingress gateways hand requests for the Service to its waypoint: by its label, its Namespace's, or the settings. */
-function isReachedByIngress(service: core.Service, cluster: ClusterSnapshot, settings: Settings): boolean {
-  const namespace = namespaceOf(service)
-  const labels = [service.metadata.labels, cluster.namespaces.get(namespace)?.metadata.labels]
-  const said = labels.map(labels => labels?.[ingressUseWaypointLabel]).find(value => value !== undefined)
-  if (said !== undefined) return said === 'true'
-  return ambientRule(namespace, cluster, settings)?.waypoint?.ingressUseWaypoint === true
 }
 
 /** `namespace/name` of a VirtualService that sidecars prefer for the host: of the most specific hosts, the oldest. */

@@ -5,10 +5,12 @@ import type * as istio from '../../apis/istio.ts'
 import { translateAuthorizationPolicy } from '../authorization-policy/index.ts'
 import { digest, isEqual } from '../canonical.ts'
 import { companionMetadata, isCompanion, sourceAnnotation } from '../companion.ts'
+import type { Policy } from '../policy/targets.ts'
 import { createReport, type Report } from '../report.ts'
 import { translateRequestAuthentication } from '../request-authentication/index.ts'
 import { translateService } from '../service/index.ts'
 import { byKey, inNamespace, namespaceOf } from '../snapshot.ts'
+import type { Translation } from '../translation.ts'
 import { ingressUseWaypointLabel, useWaypointLabel, useWaypointNamespaceLabel } from '../waypoint.ts'
 import type { Surroundings } from './backends.ts'
 import type { HTTPEntry } from './delegates.ts'
@@ -159,14 +161,15 @@ function waypointLabels(service: core.Service, { cluster, settings }: Surroundin
 /** A policy on the whole Service does not hold for traffic to another Service of the same pods: that would open a door. */
 function isMissedByPolicy(service: core.Service, name: string, { cluster, settings }: Surroundings): boolean {
   const namespace = namespaceOf(service)
-  const policies = [
-    ...inNamespace(cluster.authorizationPolicies, namespace).map(
-      policy => translateAuthorizationPolicy(policy, cluster, settings).object,
+  const translations: Translation<Policy>[] = [
+    ...inNamespace(cluster.authorizationPolicies, namespace).map(policy =>
+      translateAuthorizationPolicy(policy, cluster, settings),
     ),
-    ...inNamespace(cluster.requestAuthentications, namespace).map(
-      policy => translateRequestAuthentication(policy, cluster, settings).object,
+    ...inNamespace(cluster.requestAuthentications, namespace).map(policy =>
+      translateRequestAuthentication(policy, cluster, settings),
     ),
   ]
+  const policies = translations.flatMap(({ object, companions }) => [object, ...(companions as Policy[])])
   return policies.some(({ spec }) => {
     const refs = [...(spec.targetRefs ?? []), ...(spec.targetRef ? [spec.targetRef] : [])]
     const targets = refs.filter(({ kind }) => kind === 'Service').map(ref => ref.name)
