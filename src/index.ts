@@ -4,6 +4,12 @@ export type * as core from './apis/core.ts'
 export type * as gateway from './apis/gateway.ts'
 export type * as istio from './apis/istio.ts'
 export { catalogue, type DiagnosticCode, type Severity } from './translate/diagnostics.ts'
+export {
+  type Enforcement,
+  type ExplainedStep,
+  explainPolicy,
+  type PolicyExplanation,
+} from './translate/explain-policy/index.ts'
 export { isTranslated, translate } from './translate/index.ts'
 export { profiles } from './translate/profiles.ts'
 export type { Diagnostic } from './translate/report.ts'

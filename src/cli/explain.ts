@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { type CatalogueEntry, catalogue } from '../translate/diagnostics.ts'
 import type { ExitCode, Io } from './io.ts'
+import { nearestTo } from './nearest.ts'
 
 /** docs/ lies two levels above both src/cli/ and dist/cli/. */
 const pages = new URL('../../docs/diagnostics/', import.meta.url)
@@ -17,7 +18,9 @@ export function explain(code: string | undefined, { stdout, stderr }: Pick<Io, '
   const name = code.toUpperCase()
   const entry = entries.get(name)
   if (!entry) {
-    stderr.write(`error: ${code} is no diagnostic code; the nearest are ${nearestTo(name).join(', ')}\n`)
+    stderr.write(
+      `error: ${code} is no diagnostic code; the nearest are ${nearestTo(name, entries.keys()).join(', ')}\n`,
+    )
     return 2
   }
   const page = pageOf(name)
@@ -36,30 +39,4 @@ function pageOf(name: string): string | undefined {
   } catch {
     return undefined // An installation without docs/ still has the catalogue.
   }
-}
-
-/** Codes that begin with what was typed, then those that take the fewest edits. */
-function nearestTo(name: string): string[] {
-  const distances = [...entries.keys()].map(code => ({
-    code,
-    distance: code.startsWith(name) ? -1 : editsBetween(name, code),
-  }))
-  return distances
-    .sort((a, b) => a.distance - b.distance)
-    .slice(0, 5)
-    .map(({ code }) => code)
-}
-
-/** Levenshtein's distance, row by row. */
-function editsBetween(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1]
-    for (let j = 0; j < b.length; j++) {
-      const replaced = (row[j] ?? 0) + (letter === b[j] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

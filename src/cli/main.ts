@@ -58,6 +58,31 @@ stderr and the exit code is 1. When the input itself cannot be read, nothing is 
     })
 
   program
+    .command('explain-policy')
+    .summary('say where a policy is on its way to ambient')
+    .description(
+      `Says who enforces which part of an AuthorizationPolicy or RequestAuthentication in ambient, which steps of its way are
+done, and what the next one waits for. With files it judges as convert does; without any it asks the cluster of the
+kubeconfig, once. The exit code is 1 when the policy is denied.`,
+    )
+    .argument('<name>', 'NAME, NAMESPACE/NAME, ap/NAME or ra/NAME')
+    .option('-n, --namespace <name>', 'namespace of the policy; needed when several have one of that name')
+    .option('-f, --filename <path>', 'file, directory (recursively) or - for stdin; may be repeated', collect)
+    .option('--snapshot <dir>', 'what else is in the cluster')
+    .addOption(new Option('--kubeconfig <file>', 'how to reach the cluster').conflicts(['filename', 'snapshot']))
+    .addOption(new Option('--context <name>', 'context of the kubeconfig').conflicts(['filename', 'snapshot']))
+    .addOption(settingsOption())
+    .addOption(profileOption())
+    .addOption(asIsOption())
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
+    .addHelpText('after', explainPolicyExamples)
+    .showHelpAfterError('(sidestep explain-policy --help shows all options)')
+    .action(async (name, flags) => {
+      const { runExplainPolicy } = await import('./explain-policy.ts')
+      exitCode = await runExplainPolicy(name, flags, io)
+    })
+
+  program
     .command('serve')
     .summary('run the webhook, and in a cluster the reconciler')
     .description(
@@ -135,6 +160,13 @@ const explainExamples = `
 Examples:
   sidestep explain
   sidestep explain VS-REWRITE-REGEX`
+
+const explainPolicyExamples = `
+Examples:
+  sidestep explain-policy ns-owner-access-istio -n team-a
+  sidestep explain-policy ra/tokens --context prod -o json
+  sidestep explain-policy ns-owner-access-istio -f examples/kubeflow
+  kubectl get ns,svc,pod,gtw,ap,ra -A -o yaml | sidestep explain-policy team-a/ns-owner-access-istio -f - --as-is`
 
 const serveExamples = `
 Examples:

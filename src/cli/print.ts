@@ -84,7 +84,7 @@ function line(at: Position, severity: keyof typeof colours, rest: string, isColo
 }
 
 /** Names come from files: a line break or an escape sequence in one must not write to the terminal. */
-function inert(text: string): string {
+export function inert(text: string): string {
   return text.replace(
     /[\p{Cc}\u2028\u2029]/gu,
     character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -41,14 +41,25 @@ export class KubeconfigError extends Error {
   readonly code = 'KUBECONFIG_INVALID'
 }
 
-/** The API server of a kubeconfig file, or else the one that kubectl would use here, or the cluster that this Pod is in. */
-export function connect(kubeconfig?: string): ApiServer {
+/**
+ * The API server of a kubeconfig file, or else the one that kubectl would use here, or the cluster that this Pod is in.
+ * @param context the context to use in place of the current one
+ */
+export function connect(kubeconfig?: string, context?: string): ApiServer {
   const config = new KubeConfig()
   try {
     if (kubeconfig) config.loadFromFile(kubeconfig)
     else config.loadFromDefault()
   } catch (cause) {
     throw new KubeconfigError(`${kubeconfig ?? 'kubeconfig'} cannot be read: ${(cause as Error).message}`, { cause })
+  }
+  if (context !== undefined) {
+    const names = config.getContexts().map(({ name }) => name)
+    if (!names.includes(context))
+      throw new KubeconfigError(
+        `${kubeconfig ?? 'kubeconfig'} has no context ${context}; its contexts are ${names.join(', ')}`,
+      )
+    config.setCurrentContext(context)
   }
   if (!config.getCurrentCluster())
     throw new KubeconfigError(

@@ -104,10 +104,10 @@ export function startLiveSnapshot(
 }
 
 const keptAnnotations =
-  /^(sidestep\.dev\/|gateway\.istio\.io\/|(sidecar\.istio\.io\/status|ambient\.istio\.io\/redirection)$)/
+  /^(sidestep\.dev\/|gateway\.istio\.io\/|(istio\.io\/dry-run|sidecar\.istio\.io\/status|ambient\.istio\.io\/redirection)$)/
 
 /** Without what no translator reads and what is often most of an object: managedFields, kubectl's copy of everything. */
-function trim(object: KubernetesObject): KubernetesObject {
+export function trim(object: KubernetesObject): KubernetesObject {
   const { managedFields, annotations, ...metadata } = object.metadata
   const kept = Object.entries(annotations ?? {}).filter(([name]) => keptAnnotations.test(name))
   return { ...object, metadata: { ...metadata, ...(kept.length > 0 && { annotations: Object.fromEntries(kept) }) } }

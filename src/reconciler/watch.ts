@@ -97,6 +97,21 @@ function jitter(): number {
   return (1 + Math.random()) / 2
 }
 
+/** Lists one kind once. A kind that is not installed has no objects; every other error rejects. */
+export async function listOnce(
+  api: ApiServer,
+  resource: Resource,
+  put: Follower['put'],
+  signal: AbortSignal,
+): Promise<void> {
+  const follower = { put, remove: () => {}, listed: () => {} }
+  try {
+    await listAll(api, resource, new Map(), follower, signal)
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 404) throw error
+  }
+}
+
 /** Puts every object, removes those that are gone, and returns the version from which to watch. */
 async function listAll(
   api: ApiServer,

@@ -10,7 +10,7 @@ import { sidestep } from './memory.ts'
 const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 t.test('--help has examples for each command, and --version is that of the package', async t => {
-  for (const command of ['convert', 'explain', 'serve']) {
+  for (const command of ['convert', 'explain', 'explain-policy', 'serve']) {
     const { code, stdout, stderr } = await sidestep([command, '--help'])
     t.match(stdout, new RegExp(`Examples:\n.*sidestep ${command}`))
     t.equal(stderr, '')
