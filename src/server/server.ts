@@ -1,6 +1,14 @@
 // The webhook's HTTPS server: decodes a review, asks admission.ts, encodes the answer, logs and counts it.
+import type https from 'node:https'
+import type { Socket } from 'node:net'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyReply, LogController } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  LogController,
+} from 'fastify'
 import type { AdmissionRequest, AdmissionResponse, AdmissionReview } from '../apis/admission.ts'
 import type { KubernetesObject } from '../apis/core.ts'
 import type { Settings } from '../translate/settings.ts'
@@ -47,6 +55,7 @@ export function buildServer(options: ServerOptions) {
     onConstructorPoisoning: 'error',
   })
 
+  closeUnusedConnections(app)
   app.removeContentTypeParser('text/plain')
   app.register(underPressure, {
     maxEventLoopDelay: limits.eventLoopDelayMilliseconds ?? defaultEventLoopDelayMilliseconds,
@@ -83,6 +92,30 @@ export function buildServer(options: ServerOptions) {
     })
   }
   return app
+}
+
+/**
+ * Node closes idle connections with the server, but not one that has never carried a request, and those it waits for as long
+ * as their client keeps them: 90 s for the API server, whose client dials some to spare when it sends calls at once.
+ */
+function closeUnusedConnections(app: FastifyInstance<https.Server>): void {
+  const unused = new Set<Socket>()
+  let isClosing = false
+  app.server.on('secureConnection', socket => {
+    // Its handshake was not over yet when the server closed.
+    if (isClosing) return void socket.destroy()
+    unused.add(socket)
+    socket.once('close', () => unused.delete(socket))
+  })
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    unused.delete(raw.socket)
+    done()
+  })
+  app.addHook('preClose', done => {
+    isClosing = true
+    for (const socket of unused) socket.destroy()
+    done()
+  })
 }
 
 export type WebhookServer = ReturnType<typeof buildServer>

@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect } from 'node:tls'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type { AdmissionRequest, AdmissionReview } from '../../src/apis/admission.ts'
@@ -198,6 +200,16 @@ t.test('a server with more than it can do answers 503 at once', async t => {
   t.equal(response.statusCode, 503)
   t.equal(response.headers['retry-after'], '1')
   t.match(response.body, /more to do than it can/)
+})
+
+t.test('closes at once, though a client holds a connection that has never carried a call', async t => {
+  const { app } = start(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const socket = connect({ host: '127.0.0.1', port, ca: tls.ca })
+  await once(socket, 'secureConnect')
+  await Promise.all([app.close(), once(socket, 'close')])
+  t.notOk(app.server.listening)
 })
 
 t.test('metrics count admissions, denials and calls in flight, with no name in any label', async t => {
