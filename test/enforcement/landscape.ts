@@ -171,8 +171,13 @@ export function oldIngressPod(port: number): RunningPod {
   return gatewayPod(oldIngress, '10.9.0.1', 'istio-ingressgateway-service-account', labels, port)
 }
 
+/** Port 80 for everybody, whatever the pods listen on. It stays when they go. */
+function oldIngressService(ingressPort: number): core.Service {
+  return service(oldIngress, { app: 'istio-ingressgateway', istio: 'ingressgateway' }, [at(80, ingressPort)])
+}
+
 export function ingressObjects({ ingress, ingressPort }: Landscape): core.KubernetesObject[] {
-  const old = ingress === 'new' ? [] : [oldIngressPod(ingressPort)]
+  const old = [oldIngressService(ingressPort), ...(ingress === 'new' ? [] : [oldIngressPod(ingressPort)])]
   return ingress === 'old' ? old : [...old, ...deployed(newIngressGateway)]
 }
 

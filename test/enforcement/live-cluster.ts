@@ -36,11 +36,12 @@ export interface Write {
 /**
  * `change`: a user creates or changes a policy, or deletes it, and then there is no `source`.
  * `capture`: pods come under ztunnel where nothing was checked before. `ingress`: a new gateway begins to serve.
- * `restart`: a pod comes back without its sidecar. `service`: a Service appears.
+ * `restart`: a pod comes back without its sidecar. `service`: a Service appears. `collection`: a companion goes with its
+ * source.
  */
 export type Deed =
   | { kind: 'change'; policy: string; source?: Source }
-  | { kind: 'capture' | 'ingress' | 'restart' }
+  | { kind: 'capture' | 'collection' | 'ingress' | 'restart' }
   | { kind: 'service'; service: string }
 
 export function clusterOf(
@@ -93,7 +94,7 @@ export function collects(cluster: Cluster): Write[] {
   const sources = [...cluster.objects.values()].map(sourceKeyOf)
   return [...companions(cluster)]
     .filter(([source]) => !sources.includes(source))
-    .flatMap(([, list]) => list.map(deleted))
+    .flatMap(([, list]) => list.map(object => ({ ...deleted(object), by: { kind: 'collection' as const } })))
 }
 
 function deleted(object: core.KubernetesObject): Write {

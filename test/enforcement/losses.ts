@@ -18,7 +18,7 @@ import type { World } from './world.ts'
 export const announcements = {
   ALLOW: ['AP-POD-ADDRESS', 'AP-SERVICE-HEADLESS', 'AP-GATEWAY-INGRESS', 'AP-WAYPOINT-PARTIAL'],
   DENY: ['AP-ACTION-DENY'],
-  CUSTOM: ['AP-ACTION-CUSTOM'],
+  CUSTOM: ['AP-ACTION-DENY'],
 } as const satisfies Record<string, string[]>
 
 /** What is lost beyond that. */

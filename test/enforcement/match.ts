@@ -122,8 +122,10 @@ function matchesValue(attribute: string, wanted: string, actual: string, view: V
   if (attribute === 'host') return matchesText(wanted.toLowerCase(), actual.toLowerCase())
   // 1.1: Envoy takes a star anywhere in a namespace; ztunnel takes it literally unless first or last.
   if (attribute === 'source.namespace' && proxy === 'envoy') return matchesStars(wanted, actual)
-  // 1.3, trust domain: Envoy reads `cluster.local` as the mesh's own; ztunnel compares it letter by letter.
-  if (attribute === 'source.principal' && proxy === 'envoy' && wanted.startsWith('cluster.local/'))
+  // 1.3, trust domain: Envoy reads `cluster.local` as the mesh's own; ztunnel compares it letter by letter. istiod does so
+  // for whole principals only, of five parts (pilot/pkg/security/trustdomain, `isTrustDomainBeingEnforced`).
+  const isWhole = wanted.startsWith('cluster.local/') && wanted.split('/').length === 5
+  if (attribute === 'source.principal' && proxy === 'envoy' && isWhole)
     return matchesText(wanted.replace('cluster.local', view.mesh.trustDomain), actual)
   return matchesText(wanted, actual)
 }

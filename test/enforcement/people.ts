@@ -62,12 +62,15 @@ function changes(cluster: Cluster, plans: Plans, change: Change): Write | undefi
   return object && { what, puts: [object], by: { kind: 'change', policy, source }, left }
 }
 
+const originalAnnotation = 'sidestep.dev/original'
+
 /** Of what the webhook wrote, kubectl apply leaves the targets and the annotation. */
 function merged(stored: istio.AuthorizationPolicy, source: istio.AuthorizationPolicy): istio.AuthorizationPolicy {
   const { targetRefs } = stored.spec
   // Without a selector only managedFields could tell whose the targets are (design.md 2.4).
   if (!targetRefs || !source.spec.selector) return source
-  const annotations = { ...stored.metadata.annotations, ...source.metadata.annotations }
+  const { [originalAnnotation]: record } = stored.metadata.annotations ?? {}
+  const annotations = { ...(record ? { [originalAnnotation]: record } : {}), ...source.metadata.annotations }
   return { ...source, metadata: { ...source.metadata, annotations }, spec: { ...source.spec, targetRefs } }
 }
 

@@ -121,9 +121,23 @@ t.test('an ingress that moves, and its ALLOW before its DENY', async t => {
     policyOf({ place: { namespace: 'team-a' }, spec: { action: 'ALLOW', rules: [{}] } }, 'policy-4'),
   ]
   const landscape = landscapeOf({ ...usual, ingress: 'new' })
-  const slow = spoilt((_, source) => (idOf(source).endsWith('policy-3') ? { object: source, companions: [] } : {}))
+  const gateway = { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'ambient-ingressgateway' }
+  const early = {
+    ...policyOf({ place: { namespace: 'istio-system' }, spec: { rules: [{}], targetRefs: [gateway] } }, 'early'),
+  }
+  const companion = {
+    ...early,
+    metadata: {
+      ...early.metadata,
+      annotations: { 'sidestep.dev/source': 'AuthorizationPolicy/istio-system/policy-2' },
+    },
+  }
+  const slow = spoilt((_, source) => {
+    if (idOf(source).endsWith('policy-3')) return { object: source, companions: [] }
+    return idOf(source).endsWith('istio-system/policy-2') ? { object: source, companions: [companion] } : {}
+  })
   const given = { ...start, landscape, sources, present: 4, translate: slow }
-  isCaught(t, given, /^istiod deploys/, /AuthorizationPolicy istio-system\/policy-2/)
+  isCaught(t, given, /^istiod deploys/, /AuthorizationPolicy istio-system\/early/)
 })
 
 // ------------------------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
   const here = start.sources.slice(0, start.present)
   let cluster = clusterOf(landscape.settings, translate, [...startObjects(start), ...here])
   let plans: Plans = plansOf(start)
-  let promise: Promised = { landscape, versions: [here], befores: [] }
+  let promise: Promised = { landscape, versions: [here], befores: [], isHasty: false }
   let open = openIn(worldIn(cluster), promise, requests)
   const writes: string[] = []
   while (writes.length < limit) {
@@ -81,11 +81,11 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
     if (!write) return { cluster, sources, writes, opened: [] }
     const isResting = isPersons(write) && isAtRest(cluster)
     if (isResting && promise.versions.length > 1) {
-      promise = { ...promise, versions: [sources], befores: [] }
+      promise = { ...promise, versions: [sources], befores: [], isHasty: false }
       open = openIn(worldIn(cluster), promise, requests)
     }
     const after = afterWrite(cluster, write)
-    promise = promisedAfter(promise, write)
+    promise = promisedAfter(promise, write, isResting)
     const excused = new Set(open.map(({ request }) => request))
     for (const request of openAnyhow({ cluster, write, after, isResting }, promise, requests)) excused.add(request)
     open = openAfter({ cluster, write, after, isResting }, promise, requests, open)
@@ -101,7 +101,7 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
 
 /** What is open at the fixed point: by the newest text of each policy, and nothing is excused. */
 export function openAtEnd({ cluster, sources }: Outcome, landscape: Landscape, requests: Request[]): Difference[] {
-  return openIn(worldIn(cluster), { landscape, versions: [sources], befores: [] }, requests)
+  return openIn(worldIn(cluster), { landscape, versions: [sources], befores: [], isHasty: false }, requests)
 }
 
 // What is promised ------------------------------------------------------------------------------------------------------
@@ -112,9 +112,11 @@ interface Promised {
   versions: Source[][]
   /** The worlds before ambient, once they are made. */
   befores: World[]
+  /** Whether somebody changed a policy while sidestep was not done, and it has not been since. */
+  isHasty: boolean
 }
 
-function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write): Promised {
+function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write, isResting: boolean): Promised {
   const { versions, landscape } = promise
   const [newest = []] = versions
   if (by?.kind === 'change') {
@@ -122,8 +124,9 @@ function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write): Pr
     const others = newest.filter(other => idOf(other) !== policy)
     // What is new has no older text, and holds at once.
     if (source && others.length === newest.length)
-      return { landscape, versions: versions.map(sources => [...sources, source]), befores: [] }
-    return { landscape, versions: [source ? [...others, source] : others, ...versions], befores: [] }
+      return { ...promise, versions: versions.map(sources => [...sources, source]), befores: [] }
+    const isHasty = promise.isHasty || !isResting
+    return { landscape, versions: [source ? [...others, source] : others, ...versions], befores: [], isHasty }
   }
   const isSeenBefore = ({ kind }: core.KubernetesObject) => ['Pod', 'Service', 'Namespace'].includes(kind)
   return [...puts, ...(deletes ? [deletes] : [])].some(isSeenBefore) ? { ...promise, befores: [] } : promise
@@ -157,10 +160,11 @@ interface Step {
 }
 
 /**
- * What a write that is not sidestep's leaves open. Pods that are captured were open to everything before. A new Service, and
+ * What a write that is not sidestep's leaves open. Pods that are captured were open to everything before, and by their new
+ * identity they may be let in where somebody made a Namespace ambient before sidestep came. A new Service, and
  * a new gateway, are there before sidestep can know. A policy does not hold everywhere in ambient as its author wrote it,
  * and what the webhook stores must be no worse than that. Somebody who deletes a policy or restarts a pod finds
- * everything prepared, unless sidestep was not done.
+ * everything prepared, unless sidestep was not done; and so does whoever collects the companions of one that is gone.
  */
 function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promised, requests: Request[]): Request[] {
   const { by } = write
@@ -168,14 +172,20 @@ function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promise
   switch (by?.kind) {
     case undefined:
       return []
-    case 'capture':
-      return possibleIn(worldIn(cluster), requests).filter(
-        request => decideInAmbient(worldIn(cluster), request).allowed,
-      )
+    case 'capture': {
+      const earlier = worldIn(cluster)
+      const isCaptured = ({ to }: Request) => earlier.pods.get(to.pod)?.proxy === 'ztunnel'
+      return [
+        ...possibleIn(earlier, requests).filter(request => decideInAmbient(earlier, request).allowed),
+        ...openTo(untouched(after, promise)).filter(isCaptured),
+      ]
+    }
     case 'service':
       return requests.filter(({ to }) => 'service' in to && to.service === by.service)
     case 'ingress':
       return openTo(untouched(after, promise)).filter(({ from }) => !worldIn(cluster).pods.has(from))
+    case 'collection':
+      return promise.isHasty ? openTo(worldIn(after)) : []
     case 'restart':
       return isResting ? [] : openTo(untouched(after, promise))
     case 'change':

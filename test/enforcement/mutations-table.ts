@@ -1,0 +1,141 @@
+// Ways to break the translation of policies, each of which the properties of never-looser.ts have to see.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of the sources
+
+export interface Mutation {
+  /** What is broken, as a sentence. */
+  name: string
+  /** Below src/translate. */
+  file: string
+  /** The text, which occurs there once, and what stands in its place. */
+  from: string
+  to: string
+}
+
+export const mutations: Mutation[] = [
+  {
+    name: 'no guard: pods are left to whatever else there is',
+    file: 'authorization-policy/order.ts',
+    from: "if (guard === 'none') return []",
+    to: 'if (guard) return []',
+  },
+  {
+    name: 'no guard of what refuses by HTTP',
+    file: 'authorization-policy/plan.ts',
+    from: "return isEnvoys && action !== 'AUDIT' && rules.length > 0 ? 'denying' : 'none'",
+    to: "return 'none'",
+  },
+  {
+    name: 'a guard that refuses keeps only the rules that ztunnel can check',
+    file: 'authorization-policy/guard.ts',
+    from: '(isExact(rule) ? [rule] : excepting(outerAtPods(rule), callers))',
+    to: '(isExact(rule) ? [rule] : [])',
+  },
+  {
+    name: 'the outline of a rule keeps a clause of which an entry is empty',
+    file: 'authorization-policy/attributes.ts',
+    from: 'operations.every(({ operation }) => isSet(operation)) ? operations : []',
+    to: 'operations.filter(({ operation }) => isSet(operation))',
+  },
+  {
+    name: 'not* repair: a DENY takes the waypoint for its callers',
+    file: 'authorization-policy/guard.ts',
+    from: 'if (waypoints.length === 0) return rules\n  const principals',
+    to: 'if (waypoints.length >= 0) return rules\n  const principals',
+  },
+  {
+    name: 'not* repair: only principals are looked at',
+    file: 'authorization-policy/guard.ts',
+    from: 'Object.keys(others).length === 0,',
+    to: 'true,',
+  },
+  {
+    name: 'ports: copied from pods to Services as they are',
+    file: 'policy/ports.ts',
+    from: 'if (!isByPort(rule)) return rule\n',
+    to: 'if (rule) return rule\n',
+  },
+  {
+    name: 'ports: an ALLOW takes a port of which it is not known where it leads',
+    file: 'policy/ports.ts',
+    from: 'const open = ports && through(ports, !isAllow)',
+    to: 'const open = ports && through(ports, true)',
+  },
+  {
+    name: 'no twin on the GatewayClass',
+    file: 'policy/attachments.ts',
+    from: 'return attach({ namespace: rootNamespace, suffix: waypointClass, refs, services, isWhole: true }, reading)',
+    to: 'return attach({ namespace: rootNamespace, suffix: waypointClass, refs, services, isWhole: true }, reading).slice(1)',
+  },
+  {
+    name: 'order: a guard opens before what refuses is in force',
+    file: 'authorization-policy/order.ts',
+    from: '(isRead && refusal === undefined)',
+    to: '(isRead || refusal !== undefined)',
+  },
+  {
+    name: 'order: an ALLOW stands on the new gateway before what refuses there',
+    file: 'authorization-policy/index.ts',
+    from: 'isAdmitting && !stands',
+    to: 'isAdmitting && stands',
+  },
+  {
+    name: 'order: the new gateway is admitted before its policies stand',
+    file: 'identities.ts',
+    from: 'if (isAdmitting && phase.missing !== undefined) {',
+    to: 'if (isAdmitting && phase.missing === "never") {',
+  },
+  {
+    name: 'order: the policy leaves its selector before its guard stands',
+    file: 'authorization-policy/order.ts',
+    from: "const mayLeave = !guardMissing || plan.guard === 'none' || hasNoEffectAtPods(policy, context)",
+    to: 'const mayLeave = true',
+  },
+  {
+    name: 'order: a guard opens before the waypoint asks',
+    file: 'authorization-policy/order.ts',
+    from: 'const isRead = plan.attachments.length > 0 && !waypoint && !twinMissing && stands',
+    to: 'const isRead = plan.attachments.length > 0',
+  },
+  {
+    name: 'order: pods are captured before their guards stand',
+    file: 'namespace/index.ts',
+    from: 'missingForCapture(name, cluster, settings)',
+    to: 'undefined',
+  },
+  {
+    name: 'order: a policy goes back to its selector while a twin is missing',
+    file: 'authorization-policy/order.ts',
+    from: 'if (kept && !mayLeaveTargets)',
+    to: 'if (kept && plan.isMoved && !mayLeaveTargets)',
+  },
+  {
+    name: 'enrolment: before every policy is where the waypoint asks it',
+    file: 'namespace/enrolment.ts',
+    from: 'if (policy) return `AuthorizationPolicy ${policy.metadata.name}`',
+    to: '',
+  },
+  {
+    name: 'a bare service account of the root namespace is taken along as it is',
+    file: 'authorization-policy/attributes.ts',
+    from: "accounts.map(name => (name.includes('/') ? name : `${namespace}/${name}`))",
+    to: 'accounts',
+  },
+  {
+    name: 'shared waypoint: a policy for the Namespace names the waypoint itself',
+    file: 'policy/targets.ts',
+    from: '!isShared(ofNamespace, namespace, cluster, settings)',
+    to: 'true',
+  },
+  {
+    name: 'callers that ztunnel misreads are left to it',
+    file: 'authorization-policy/attributes.ts',
+    from: 'if (!rules.some(isMisread)) return rules',
+    to: 'if (rules) return rules',
+  },
+  {
+    name: 'the ports of the old gateway are copied to the new one',
+    file: 'policy/ingress.ts',
+    from: 'if (!rules.some(isByPort)) return policy\n',
+    to: 'if (rules) return policy\n',
+  },
+]
