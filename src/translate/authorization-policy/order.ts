@@ -49,8 +49,17 @@ export function progressOf(
   const kept = standingRefs(policy, context)
   const stands = plan.isMoved ? isStanding(policy, base, context) : true
   const isRead = plan.attachments.length > 0 && !waypoint && !twinMissing && stands
+  // Once open a guard stays open while the waypoint asks the policy at all: what is missing then is only an admission.
+  const wasOpen = plan.guard === 'admitting' && guards.length > 0 && guards.every(isOpen(context))
+  const isAsked = plan.attachments.length > 0 && (!plan.isMoved || kept !== undefined)
+  const staysOpen = wasOpen && isAsked && context.cluster.statuses === 'observed'
+  // Where the waypoint is let in, what admits takes in a new Service only after all that refuses has.
+  const isAdmitted = isAsked && (policy.spec.action ?? 'ALLOW') === 'ALLOW' && (staysOpen || plan.guard === 'none')
+  const isChanging = isAdmitted && context.cluster.statuses === 'observed' && (twinMissing !== undefined || !stands)
+  const isSaying = (policy.spec.rules ?? []).length > 0 && !isDryRun(policy)
+  const held = isChanging && isSaying ? refusalsMissing(plan.places) : undefined
   // A guard that admits may follow to other targets; one that refuses is there first.
-  const mayLeaveTargets = !twinMissing && (!guardMissing || (plan.isMoved && plan.guard === 'admitting'))
+  const mayLeaveTargets = !held && !twinMissing && (!guardMissing || (plan.isMoved && plan.guard === 'admitting'))
   const steps: Step[] = plan.attachments.length === 0 ? [] : [waypointStep(plan.places)]
 
   // A policy that leaves its selector leaves to ztunnel only what its guard says. Nothing is lost where ztunnel made
@@ -63,10 +72,6 @@ export function progressOf(
       : mayLeave
         ? undefined
         : `AuthorizationPolicy ${guardMissing && nameOf(guardMissing)}`
-  // Once open a guard stays open while the waypoint asks the policy at all: what is missing then is only an admission.
-  const wasOpen = plan.guard === 'admitting' && guards.length > 0 && guards.every(isOpen(context))
-  const isAsked = plan.attachments.length > 0 && (!plan.isMoved || kept !== undefined)
-  const staysOpen = wasOpen && isAsked && context.cluster.statuses === 'observed'
   const refusal = plan.guard === 'admitting' && isRead && !staysOpen ? refusalsMissing(plan.places) : undefined
   const isOpening = staysOpen || (isRead && refusal === undefined)
 
@@ -88,14 +93,22 @@ export function progressOf(
   })
   // A guard that only admits has nothing to keep shut before.
   const shown = plan.guard === 'admitting' && !plan.isMoved && !isOpening ? [] : keptGuards
-  const standing = plan.isMoved || plan.guard === 'denying' ? [...shown, ...twins] : [...twins, ...shown]
+  const asked = held ? twins.map(each => asStored(each, context)) : twins
+  const standing = plan.isMoved || plan.guard === 'denying' ? [...shown, ...asked] : [...asked, ...shown]
   const isLeaving = kept !== undefined && !plan.isMoved
   return {
-    policy: formNow(policy, plan, { missing, isRead, mayLeaveTargets, kept }, context),
+    policy: formNow(policy, plan, { missing: missing ?? held, isRead, mayLeaveTargets, kept }, context),
     kept: isLeaving ? [...standing, ...heldGuard(policy, standing, context)] : standing,
     steps,
-    missing: missing ?? refusal,
+    missing: held ?? missing ?? refusal,
   }
+}
+
+/** A companion as it is stored, while it may not admit anybody new; one that is not there yet admits nobody. */
+function asStored({ policy, purpose }: Kept<AuthorizationPolicy>, { cluster }: Context): Kept<AuthorizationPolicy> {
+  const stored = byKey(cluster.authorizationPolicies, keyOf(policy))
+  const spec = stored && isCompanion(stored) ? stored.spec : { ...policy.spec, rules: [] }
+  return { policy: { ...policy, spec }, purpose }
 }
 
 /** The guard of a policy that is still on targets and needs none any more: it goes when the policy is back at the pods. */
