@@ -72,7 +72,7 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
   const here = start.sources.slice(0, start.present)
   let cluster = clusterOf(landscape.settings, translate, [...startObjects(start), ...here])
   let plans: Plans = plansOf(start)
-  let promise: Promised = { landscape, versions: [here], befores: [], isHasty: false }
+  let promise: Promised = { landscape, versions: [here], befores: [], isHasty: false, late: [] }
   let open = openIn(worldIn(cluster), promise, requests)
   const writes: string[] = []
   while (writes.length < limit) {
@@ -81,7 +81,7 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
     if (!write) return { cluster, sources, writes, opened: [] }
     const isResting = isPersons(write) && isAtRest(cluster)
     if (isResting && promise.versions.length > 1) {
-      promise = { ...promise, versions: [sources], befores: [], isHasty: false }
+      promise = { ...promise, versions: [sources], befores: [], isHasty: false, late: [] }
       open = openIn(worldIn(cluster), promise, requests)
     }
     const after = afterWrite(cluster, write)
@@ -93,7 +93,10 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
     writes.push(write.what)
     cluster = after
     plans = write.left ?? plans
-    const opened = open.filter(({ request }) => !excused.has(request) && !isOpenIngress(earlier, promise, request))
+    const { late } = promise
+    const opened = open.filter(
+      ({ request }) => !excused.has(request) && !isTo(late, request) && !isOpenIngress(earlier, promise, request),
+    )
     if (opened.length > 0) return { cluster, sources: promise.versions[0] ?? [], writes, opened }
   }
   throw new Error(`no fixed point after ${limit} writes, the last: ${writes.slice(-12).join(', ')}`)
@@ -101,7 +104,7 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
 
 /** What is open at the fixed point: by the newest text of each policy, and nothing is excused. */
 export function openAtEnd({ cluster, sources }: Outcome, landscape: Landscape, requests: Request[]): Difference[] {
-  return openIn(worldIn(cluster), { landscape, versions: [sources], befores: [], isHasty: false }, requests)
+  return openIn(worldIn(cluster), { landscape, versions: [sources], befores: [], isHasty: false, late: [] }, requests)
 }
 
 // What is promised ------------------------------------------------------------------------------------------------------
@@ -114,6 +117,8 @@ interface Promised {
   befores: World[]
   /** Whether somebody changed a policy while sidestep was not done, and it has not been since. */
   isHasty: boolean
+  /** Services that have come since sidestep was done: what they lead to may be open until it is again. */
+  late: string[]
 }
 
 function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write, isResting: boolean): Promised {
@@ -126,8 +131,15 @@ function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write, isR
     if (source && others.length === newest.length)
       return { ...promise, versions: versions.map(sources => [...sources, source]), befores: [] }
     const isHasty = promise.isHasty || !isResting
-    return { landscape, versions: [source ? [...others, source] : others, ...versions], befores: [], isHasty }
+    return {
+      landscape,
+      versions: [source ? [...others, source] : others, ...versions],
+      befores: [],
+      isHasty,
+      late: promise.late,
+    }
   }
+  if (by?.kind === 'service') return { ...promise, befores: [], late: [...promise.late, by.service] }
   const isSeenBefore = ({ kind }: core.KubernetesObject) => ['Pod', 'Service', 'Namespace'].includes(kind)
   return [...puts, ...(deletes ? [deletes] : [])].some(isSeenBefore) ? { ...promise, befores: [] } : promise
 }
@@ -192,6 +204,10 @@ function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promise
       if (by.source) return openTo(worldIn(afterWrite(cluster, { ...write, puts: [by.source] })))
       return isResting ? [] : openTo(worldIn(after))
   }
+}
+
+function isTo(services: string[], { to }: Request): boolean {
+  return 'service' in to && services.includes(to.service)
 }
 
 /**

@@ -154,9 +154,15 @@ function formNow(
   const { action = 'ALLOW', rules = [] } = policy.spec
   // At ztunnel a DENY must not take the waypoint for one of the callers that it means, once the waypoint asks it. An ALLOW
   // must not as long as the waypoint does not, or everybody could come through it (10.2).
+  const spared = sparing(rules, waypoints, settings)
+  // Once it spares the waypoint it goes on: a Service that comes later must not cut off all the others.
+  const stored = byKey(cluster.authorizationPolicies, keyOf(policy))
+  const wasSpared = base !== undefined && isEqual(stored?.spec?.rules, spared)
   const isSpared =
-    action === 'DENY' ? isRead : action === 'ALLOW' && guard === 'admitting' && !isRead && isEnrolled(places, cluster)
-  return isSpared && !isDryRun(policy) ? withRules(policy, sparing(rules, waypoints, settings)) : policy
+    action === 'DENY'
+      ? isRead || wasSpared
+      : action === 'ALLOW' && guard === 'admitting' && !isRead && isEnrolled(places, cluster)
+  return isSpared && !isDryRun(policy) ? withRules(policy, spared) : policy
 }
 
 function withRules(policy: AuthorizationPolicy, rules: istio.Rule[]): AuthorizationPolicy {
