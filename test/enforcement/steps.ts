@@ -176,14 +176,15 @@ interface Step {
  * identity they may be let in where somebody made a Namespace ambient before sidestep came. A new Service, and
  * a new gateway, are there before sidestep can know. A policy does not hold everywhere in ambient as its author wrote it,
  * and what the webhook stores must be no worse than that. Somebody who deletes a policy or restarts a pod finds
- * everything prepared, unless sidestep was not done; and so does whoever collects the companions of one that is gone.
+ * everything prepared, unless sidestep was not done; and so does whoever deletes companions that are
+ * not wanted any more.
  */
 function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promised, requests: Request[]): Request[] {
   const { by } = write
   const openTo = (world: World) => openIn(world, promise, requests).map(({ request }) => request)
   switch (by?.kind) {
     case undefined:
-      return []
+      return write.deletes && promise.isHasty ? openTo(worldIn(after)) : []
     case 'capture': {
       const earlier = worldIn(cluster)
       const isCaptured = ({ to }: Request) => earlier.pods.get(to.pod)?.proxy === 'ztunnel'
