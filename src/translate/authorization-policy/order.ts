@@ -149,7 +149,7 @@ function formNow(
   // Once on targets it stays on them until its next place is ready: back on its selector no waypoint would ask it.
   if (kept && !mayLeaveTargets) return attached(withRules(policy, plan.rulesAt(kept)), kept)
   if (isMoved && base && (!missing || kept)) return attached(withRules(policy, base.rules), base.targetRefs)
-  if (isMoved || places.some(({ withSidecar }) => withSidecar)) return policy
+  if (isMoved || (policy.spec.action === 'DENY' && places.some(({ withSidecar }) => withSidecar))) return policy
   const waypoints = places.flatMap(place => place.waypoints)
   const { action = 'ALLOW', rules = [] } = policy.spec
   // At ztunnel a DENY must not take the waypoint for one of the callers that it means, once the waypoint asks it. An ALLOW
