@@ -10,7 +10,7 @@ export {
   explainPolicy,
   type PolicyExplanation,
 } from './translate/explain-policy/index.ts'
-export { isTranslated, translate } from './translate/index.ts'
+export { isExamined, isTranslated, translate } from './translate/index.ts'
 export { profiles } from './translate/profiles.ts'
 export type { Diagnostic } from './translate/report.ts'
 export type * from './translate/settings.ts'

@@ -1,6 +1,6 @@
 // Reads the settings once: a profile, the file over it, the environment over the file, flags over the environment.
 import { readFileSync } from 'node:fs'
-import type { ErrorObject } from 'ajv'
+import type { ErrorObject, ValidateFunction } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import { catalogue } from './translate/diagnostics.ts'
@@ -43,15 +43,22 @@ const variables = {
  * list); only `severities` and `pathPrefixes` are merged key by key. SIDESTEP_SETTINGS names the file when `file` does not.
  * @throws SettingsError with every problem of file, environment and flags at once
  */
-export function loadSettings({
-  file,
-  env = process.env,
-  flags = {},
-}: {
+export function loadSettings(sources: SettingsSources = {}): Settings {
+  return loadProfile(sources).settings
+}
+
+export interface SettingsSources {
   file?: string | undefined
   env?: Record<string, string | undefined>
   flags?: SettingsOverrides
-} = {}): Settings {
+}
+
+/** The same, with the name of the profile that they begin with, and with what the file gives itself. */
+export function loadProfile({ file, env = process.env, flags = {} }: SettingsSources): {
+  profile: keyof typeof profiles
+  settings: Settings
+  given: Partial<Settings>
+} {
   const problems: string[] = []
   const path = file ?? (env.SIDESTEP_SETTINGS || undefined)
   const fromFile = path === undefined ? {} : readSettingsFile(path, problems)
@@ -66,7 +73,8 @@ export function loadSettings({
   const base: Settings = profiles[profile]
   const severities = { ...base.severities, ...fields.severities }
   const pathPrefixes = { ...base.pathPrefixes, ...fields.pathPrefixes }
-  return deepFreeze(structuredClone({ ...base, ...fields, severities, pathPrefixes }))
+  const { profile: _, ...given } = fromFile
+  return { profile, given, settings: deepFreeze(structuredClone({ ...base, ...fields, severities, pathPrefixes })) }
 }
 
 function override(
@@ -145,10 +153,17 @@ function offsetOf(document: Document, path: Path): number {
 // Problems ---------------------------------------------------------------------------------------------------------
 
 const schemaFile = new URL('../deploy/settings.schema.json', import.meta.url)
-const ajv = new Ajv2020({ allErrors: true, verbose: true, allowUnionTypes: true, strictRequired: false })
-const isValid = ajv.compile(JSON.parse(readFileSync(schemaFile, 'utf8')))
+let validate: ValidateFunction | undefined
+
+/** Compiled for the first file: without one, a process is ready a tenth sooner. */
+function validator(): ValidateFunction {
+  const options = { allErrors: true, verbose: true, allowUnionTypes: true, strictRequired: false }
+  validate ??= new Ajv2020(options).compile(JSON.parse(readFileSync(schemaFile, 'utf8')))
+  return validate
+}
 
 function problemsOf(settings: unknown): Problem[] {
+  const isValid = validator()
   const errors = isValid(settings) ? [] : (isValid.errors ?? []).filter(isProblem)
   return [...errors.map(problemOf), ...severityProblems(settings), ...gatewayProblems(settings)]
 }

@@ -6,11 +6,14 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { KubernetesObject } from '../src/apis/core.ts'
 import type * as istio from '../src/apis/istio.ts'
-import { isTranslated, translate } from '../src/translate/index.ts'
+import { audit } from '../src/audit/index.ts'
+import type { AuditFinding, AuditReport } from '../src/audit/report.ts'
+import { read } from '../src/cli/read.ts'
+import { isExamined, isTranslated, translate } from '../src/translate/index.ts'
 import { profiles } from '../src/translate/profiles.ts'
 import { snapshotOf } from '../src/translate/snapshot.ts'
 import type { Translation } from '../src/translate/translation.ts'
-import { corpusDirectory, corpusSkipped, installation, readCorpus } from './support/corpus.ts'
+import { alternatives, corpusDirectory, corpusSkipped, installation, readCorpus } from './support/corpus.ts'
 
 const page = join(dirname(fileURLToPath(import.meta.url)), '../docs/kubeflow.md')
 const directory = corpusDirectory()
@@ -82,9 +85,52 @@ t.test('a Kubeflow installation', { skip: directory ? false : corpusSkipped }, a
     )
   })
 
+  t.test('what was made for sidecars is told of, at its object and field, and never refused', async t => {
+    const objects = installation(directory)
+    const cluster = snapshotOf(objects.map(({ object }) => object))
+    const found = objects
+      .filter(({ object }) => isExamined(object))
+      .flatMap(({ object }) => {
+        const { warnings, denial } = translate(object, cluster, profiles.kubeflow)
+        t.notOk(denial, `${object.kind} ${nameOf(object)}`)
+        return warnings.map(({ code, field }) => ({ code, at: `${nameOf(object)} ${field}` }))
+      })
+    const at = (wanted: string) => found.filter(({ code }) => code === wanted).map(({ at }) => at)
+    t.equal(at('POD-INJECT-REFUSED').length + at('POD-INJECT-FALSE').length, 13, 'pods that had no sidecar')
+    t.equal(at('POD-INJECT-TRUE').length, 5, 'pods that ask for one')
+    t.strictSame(at('POD-INBOUND-REFUSED'), [
+      'kubeflow/pvcviewer-controller-manager spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]',
+    ])
+    t.strictSame(at('NP-INGRESS-HBONE'), [
+      'kubeflow/model-catalog spec.ingress[0].ports',
+      'kubeflow/model-registry spec.ingress[0].ports',
+      'kubeflow/tensorboards-web-app spec.ingress[0].ports',
+      'kubeflow/seaweedfs spec.ingress[0].ports',
+    ])
+    t.strictSame(at('NP-GATEWAY-PEER'), [
+      'auth/allow-istio-and-oauth2-proxy spec.ingress[0].from[0].podSelector',
+      'knative-serving/allow-istio-gateways-to-activator spec.ingress[0].from[0].podSelector',
+      'oauth2-proxy/allow-istio-ingressgateway spec.ingress[0].from[0].podSelector',
+    ])
+    t.strictSame(
+      [...at('NP-GATEWAY-CALLERS'), ...at('NP-WAYPOINT-CALLERS')],
+      [
+        'istio-system/default-allow-same-namespace-istio-system spec.podSelector',
+        'kubeflow/default-allow-same-namespace spec.podSelector',
+      ],
+    )
+    t.strictSame(
+      [...at('KS-CONFIG-SERVERLESS'), ...at('KS-CONFIG-INGRESS')],
+      ['kubeflow/inferenceservice-config data.deploy', 'kubeflow/inferenceservice-config data.ingress'],
+    )
+    const policies = objects.filter(({ object }) => object.kind === 'NetworkPolicy')
+    t.equal(policies.length, 38, 'of so many NetworkPolicies')
+    t.equal(found.filter(({ code }) => code.startsWith('NP-')).length, 10, 'and no other is told of')
+  })
+
   t.test('docs/kubeflow.md says what comes out', async t => {
     const text = readFileSync(page, 'utf8')
-    const written = withTables(text, rows)
+    const written = withAudit(withTables(text, rows), await auditOf(directory))
     if (process.env.SIDESTEP_WRITE) writeFileSync(page, written)
     else t.equal(text, written, 'run npm run fixtures and look at the difference')
   })
@@ -146,4 +192,63 @@ function besides({ companions }: Translation): string {
 function codes({ warnings }: Translation): string {
   const kept = warnings.filter(({ code }) => !code.endsWith('-COMPANION-KEPT'))
   return [...new Set(kept.map(({ code }) => `[${code}](diagnostics/${code}.md)`))].join(', ') || '–'
+}
+
+// The audit --------------------------------------------------------------------------------------------------------
+
+/** Of the whole installation, read as `sidestep audit` reads it, so that findings have their lines. */
+async function auditOf(directory: string): Promise<AuditReport> {
+  const nothing = (async function* () {})()
+  const files = [...new Set(installation(directory).map(({ file }) => file))]
+  const { inputs, problems } = await read(
+    files.filter(file => !alternatives.includes(file)).map(file => join(directory, file)),
+    nothing,
+  )
+  if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'))
+  return audit(inputs, { settings: profiles.kubeflow, profile: 'kubeflow', version: '', source: '' })
+}
+
+/** The page with the tables of the audit: each namespace, and each code with the objects that it is about. */
+function withAudit(text: string, { namespaces }: AuditReport): string {
+  const summary = [
+    '| namespace | verdict | objects | rewritten | kept beside | denials | warnings | notes |',
+    '| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ...namespaces.map(({ name, verdict, objects, counts: { rewritten, companions, denial, warning, note } }) => {
+      const cells = [name || '(none)', verdict, objects, rewritten, companions, denial, warning, note]
+      return `| ${cells.join(' | ')} |`
+    }),
+  ]
+  const findings = [
+    '| code | severity | where |',
+    '| --- | --- | --- |',
+    ...byCode(namespaces.flatMap(each => each.findings)).map(
+      ([{ code, severity }, ...others]) =>
+        `| [${code}](diagnostics/${code}.md) | ${severity} | ${others.map(placeOf).join('<br>')} |`,
+    ),
+  ]
+  return withTable(withTable(text, 'audit', summary), 'findings', findings)
+}
+
+function withTable(text: string, mark: string, lines: string[]): string {
+  const pattern = new RegExp(`(<!-- table ${mark} -->\n)[^]*?(<!-- end -->)`)
+  return text.replace(pattern, (_, start, end) => `${start}${lines.join('\n')}\n${end}`)
+}
+
+type Group = [first: AuditFinding, ...all: AuditFinding[]]
+
+/** Denials first, then warnings; notes are told by the tables of each kind. The first of each is there twice. */
+function byCode(findings: AuditFinding[]): Group[] {
+  const groups = new Map<string, Group>()
+  for (const finding of findings.filter(({ severity }) => severity !== 'note')) {
+    const group = groups.get(finding.code)
+    if (group) group.push(finding)
+    else groups.set(finding.code, [finding, finding])
+  }
+  const keyOf = ([{ severity, code }]: Group) => `${severity} ${code}`
+  return [...groups.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+}
+
+function placeOf({ kind, namespace, name, field, file = '', line }: AuditFinding): string {
+  const place = `${file.slice(file.lastIndexOf('/') + 1)}:${line}`
+  return `${kind} ${namespace ? `${namespace}/` : ''}${name} \`${field}\` (${place})`
 }

@@ -11,12 +11,15 @@ const source = resolve(dirname(fileURLToPath(import.meta.url)), '../src')
 const inward: Record<string, string[]> = {
   apis: [],
   translate: ['apis'],
+  'admission-policies': ['translate', 'apis'],
+  audit: ['translate', 'apis'],
   server: ['translate', 'apis'],
   reconciler: ['translate', 'apis'],
+  certificates: ['reconciler', 'apis'],
   'settings.ts': ['translate', 'apis'],
   'index.ts': ['translate', 'apis'],
-  'main.ts': ['server', 'reconciler', 'settings.ts', 'translate', 'apis'],
-  cli: ['translate', 'apis', 'reconciler', 'settings.ts', 'main.ts'],
+  'main.ts': ['certificates', 'server', 'reconciler', 'settings.ts', 'translate', 'apis'],
+  cli: ['translate', 'apis', 'admission-policies', 'audit', 'reconciler', 'settings.ts', 'main.ts'],
 }
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' })

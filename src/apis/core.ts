@@ -41,6 +41,7 @@ export interface ManagedFieldsEntry {
 
 export interface LabelSelector {
   matchLabels?: Record<string, string>
+  matchExpressions?: { key: string; operator: string; values?: string[] }[]
 }
 
 export interface Condition {
@@ -84,17 +85,55 @@ export interface PodTemplateSpec {
 export interface PodSpec {
   serviceAccountName?: string
   hostNetwork?: boolean
+  initContainers?: Container[]
   containers?: Container[]
 }
 
 export interface Container {
   name: string
+  command?: string[]
+  args?: string[]
+  env?: { name: string; value?: string }[]
+  lifecycle?: { postStart?: LifecycleHandler; preStop?: LifecycleHandler }
   ports?: { name?: string; containerPort: number; protocol?: string }[]
+}
+
+export interface LifecycleHandler {
+  exec?: { command?: string[] }
 }
 
 export interface Pod extends KubernetesObject {
   kind: 'Pod'
   spec?: PodSpec
+  status?: { phase?: string }
+}
+
+export interface ConfigMap extends KubernetesObject {
+  kind: 'ConfigMap'
+  data?: Record<string, string>
+}
+
+export interface NetworkPolicy extends KubernetesObject {
+  kind: 'NetworkPolicy'
+  spec?: {
+    podSelector?: LabelSelector
+    policyTypes?: string[]
+    ingress?: { from?: NetworkPolicyPeer[]; ports?: NetworkPolicyPort[] }[]
+    egress?: { to?: NetworkPolicyPeer[]; ports?: NetworkPolicyPort[] }[]
+  }
+}
+
+export interface NetworkPolicyPeer {
+  podSelector?: LabelSelector
+  namespaceSelector?: LabelSelector
+  ipBlock?: { cidr?: string; except?: string[] }
+}
+
+/** Without a port: all of the protocol, which is TCP unless it says otherwise. */
+export interface NetworkPolicyPort {
+  protocol?: string
+  port?: number | string
+  endPort?: number
 }
 
 /** Where the API server finds a webhook or an aggregated API; the port is 443 unless it says otherwise. */

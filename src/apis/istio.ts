@@ -3,6 +3,8 @@
 // Sources: istio.io/api kubernetes/customresourcedefinitions.gen.yaml; `test/fates.test.ts` holds the two equal.
 import type { KubernetesObject } from './core.ts'
 
+export type * from './istio-proxies.ts'
+
 export interface VirtualService extends KubernetesObject {
   kind: 'VirtualService'
   spec: VirtualServiceSpec
@@ -203,21 +205,30 @@ export interface ServerTLSSettings {
   insecureSkipVerify?: boolean
 }
 
-/** Only what a VirtualService's subsets need. */
+/** Only what a VirtualService's subsets need, and what of it ends with the sidecars. */
 export interface DestinationRule extends KubernetesObject {
   kind: 'DestinationRule'
   spec: {
     host?: string
     subsets?: { name?: string; labels?: Record<string, string>; trafficPolicy?: unknown }[]
-    trafficPolicy?: unknown
-    workloadSelector?: unknown
+    trafficPolicy?: TrafficPolicy & { portLevelSettings?: (TrafficPolicy & { port?: unknown })[] }
+    workloadSelector?: { matchLabels?: Record<string, string> }
   }
 }
 
-/** Only what a VirtualService's hosts and destinations need. */
+export interface TrafficPolicy {
+  tls?: { mode?: string; clientCertificate?: string; privateKey?: string; caCertificates?: string }
+}
+
+/** Only what a VirtualService's hosts and destinations need, and what of it ends with the sidecars. */
 export interface ServiceEntry extends KubernetesObject {
   kind: 'ServiceEntry'
-  spec: { hosts?: string[]; ports?: { number?: number; name?: string; protocol?: string }[] }
+  spec: {
+    hosts?: string[]
+    ports?: { number?: number; name?: string; protocol?: string }[]
+    resolution?: string
+    exportTo?: string[]
+  }
 }
 
 export interface AuthorizationPolicy extends KubernetesObject {

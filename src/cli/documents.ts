@@ -1,8 +1,9 @@
 // The text of one file -> Kubernetes objects with positions, and what is wrong with the rest. Files come from anywhere:
 // nothing in them may crash, hang or reach anything but data, and one broken document hides no other.
-import { Composer, type CST, type Document, isMap, Parser } from 'yaml'
+import { Composer, type CST, type Document, isMap, Parser, parseDocument } from 'yaml'
 import type { KubernetesObject } from '../apis/core.ts'
 import { examine, type Flaw } from './examine.ts'
+import { jsonIn } from './json.ts'
 import { faultsOf, isList } from './objects.ts'
 import { lineFinder, offsetOf, type Position, startOf } from './positions.ts'
 import { inputSchema } from './schema.ts'
@@ -85,6 +86,15 @@ function jsonTextsOf(part: string): [start: number, end: number][] {
 }
 
 function readPart(text: string, positionAt: (offset: number) => Position): Reading {
+  const json = jsonIn(text, maxDepth)
+  if (json) {
+    let document: Document | undefined
+    const positionOf = (field: string) => {
+      document ??= parseDocument(text, options)
+      return positionAt(offsetOf(field, document))
+    }
+    return readValue(json[0], '', { positionOf })
+  }
   const tokens = [...new Parser().parse(text)]
   if (tokens.some(isTooDeep)) {
     const message = `is nested more than ${maxDepth} levels deep; no Kubernetes object is`

@@ -83,10 +83,13 @@ function line(at: Position, severity: keyof typeof colours, rest: string, isColo
   return `${inert(place)}: ${word}${inert(rest)}\n`
 }
 
-/** Names come from files: a line break or an escape sequence in one must not write to the terminal. */
+/**
+ * Names come from files: a line break or an escape sequence in one must not write to the terminal, and marks that nobody
+ * sees or that reorder text (CVE-2021-42574) must not make one name look like another.
+ */
 export function inert(text: string): string {
   return text.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
+    /[\p{Cc}\p{Bidi_Control}\u200b-\u200d\u2028\u2029\u2060-\u2064\ufeff]/gu,
     character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
@@ -107,7 +110,8 @@ export function summary({ printed, findings }: Conversion, objects: number, erro
   return `${parts.join(', ')}${outcome}\n`
 }
 
-function count(number: number, noun: string): string {
+/** `1 object`, `2 objects`. */
+export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`
 }
 

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
-import { type ServeOptions, serve } from '../main.ts'
+import { serve, type TlsOptions } from '../main.ts'
 import { loadSettings } from '../settings.ts'
 import { type ClusterSnapshot, snapshotOf } from '../translate/snapshot.ts'
 import { type ExitCode, type Io, isColoured } from './io.ts'
@@ -17,9 +17,16 @@ export interface ServeFlags {
   profile?: string
   port?: number
   opsPort?: number
+  maxHeld?: number
   tlsCert?: string
   tlsKey?: string
+  tlsSecret?: { namespace: string; name: string }
+  webhookConfiguration?: string
+  service?: string
   asIs?: true
+  admissionOnly?: true
+  reconcileOnly?: true
+  leaseNamespace?: string
 }
 
 /** An AdmissionReview to try; beside the directories of examples/, since `--snapshot` reads all that is in those. */
@@ -29,6 +36,10 @@ const review = fileURLToPath(new URL('../../examples/review.json', import.meta.u
 export async function runServe(flags: ServeFlags, io: Io): Promise<ExitCode> {
   if (!flags.tlsCert !== !flags.tlsKey) {
     io.stderr.write('error: --tls-cert and --tls-key belong together; give both or none\n')
+    return 2
+  }
+  if ((flags.webhookConfiguration || flags.service) && !flags.tlsSecret) {
+    io.stderr.write('error: --webhook-configuration and --service belong to --tls-secret; give that too\n')
     return 2
   }
   const settings = loadSettings({ file: flags.settings, env: io.env, flags: { profile: flags.profile } })
@@ -41,19 +52,32 @@ export async function runServe(flags: ServeFlags, io: Io): Promise<ExitCode> {
     ...(snapshot ? { host: '127.0.0.1', drainMilliseconds: 0 } : {}),
     source: snapshot ? { snapshot } : { kubeconfig: flags.kubeconfig },
     tls: tlsOf(flags),
+    ...(flags.admissionOnly && { part: 'admission' as const }),
+    ...(flags.reconcileOnly && { part: 'reconciler' as const }),
+    lease: { namespace: flags.leaseNamespace ?? ownNamespace() },
     ports: {
       ...(flags.port === undefined ? {} : { webhook: flags.port }),
       ...(flags.opsPort === undefined ? {} : { ops: flags.opsPort }),
     },
+    heldBytes: flags.maxHeld && flags.maxHeld * 1024 * 1024,
     // stdout is for the person who starts it.
     logger: pino(io.stderr),
   })
-  if (snapshot) io.stdout.write(invitation(webhook.port, ops.port, snapshot))
+  if (snapshot && webhook) io.stdout.write(invitation(webhook.port, ops.port, snapshot))
   return 0
 }
 
-function tlsOf({ tlsCert, tlsKey }: ServeFlags): ServeOptions['tls'] {
-  return tlsCert && tlsKey ? { certFile: tlsCert, keyFile: tlsKey } : { names: ['localhost', '127.0.0.1'] }
+function tlsOf({ tlsCert, tlsKey, tlsSecret, webhookConfiguration, service }: ServeFlags): TlsOptions {
+  if (tlsCert && tlsKey) return { certFile: tlsCert, keyFile: tlsKey }
+  if (!tlsSecret) return { names: ['localhost', '127.0.0.1'] }
+  const configuration = webhookConfiguration ?? 'sidestep'
+  return { secret: tlsSecret, configuration, ...(service !== undefined && { service }) }
+}
+
+/** Of the Pod that it runs in; elsewhere, where deploy/ puts it. */
+function ownNamespace(): string {
+  const file = '/var/run/secrets/kubernetes.io/serviceaccount/namespace'
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : 'sidestep-system'
 }
 
 async function snapshotIn(directory: string, { asIs }: ServeFlags, io: Io): Promise<ClusterSnapshot | undefined> {

@@ -1,14 +1,16 @@
 // The ClusterSnapshot of a cluster at one moment, for a command that looks once.
+import { setMaxListeners } from 'node:events'
 import { type ClusterSnapshot, emptySnapshot, noCapabilities, putObject } from '../translate/snapshot.ts'
 import { ApiError, type ApiServer } from './api-server.ts'
 import { resources, trim } from './snapshot.ts'
-import { listOnce, type Resource } from './watch.ts'
+import { listOnce, nameOf, type Resource } from './watch.ts'
 
 /** What decides about AuthorizationPolicies and RequestAuthentications; capabilities do not. */
 const policyKinds = [
   'v1/Namespace',
   'v1/Service',
   'v1/Pod',
+  'networking.istio.io/v1/ServiceEntry',
   'gateway.networking.k8s.io/v1/Gateway',
   'security.istio.io/v1/AuthorizationPolicy',
   'security.istio.io/v1/RequestAuthentication',
@@ -22,8 +24,9 @@ export class ReadError extends Error {
 
 /** Lists these kinds once. @throws ReadError */
 export async function readOnce(api: ApiServer, kinds: readonly Resource[]): Promise<ClusterSnapshot> {
-  const snapshot = { ...emptySnapshot('observed'), capabilities: noCapabilities }
+  const snapshot = { ...emptySnapshot('observed'), isComplete: false, capabilities: noCapabilities }
   const { signal } = new AbortController()
+  setMaxListeners(0, signal) // All kinds are listed at once, and each list listens.
   const reads = kinds.map(resource => listOnce(api, resource, object => putObject(snapshot, trim(object)), signal))
   const failures = (await Promise.allSettled(reads)).map(result =>
     result.status === 'rejected' ? result.reason : null,
@@ -38,13 +41,8 @@ export async function readOnce(api: ApiServer, kinds: readonly Resource[]): Prom
   return snapshot
 }
 
-/** `gateways.gateway.networking.k8s.io`, as RBAC and kubectl have it. */
-function nameOf({ apiVersion, path }: Resource): string {
-  const plural = path.slice(path.lastIndexOf('/') + 1)
-  return apiVersion.includes('/') ? `${plural}.${apiVersion.slice(0, apiVersion.indexOf('/'))}` : plural
-}
-
-function sentenceOf(cause: unknown): string {
+/** Why a cluster cannot be read, in one sentence. */
+export function sentenceOf(cause: unknown): string {
   if (cause instanceof ApiError && cause.status === 401)
     return 'the cluster does not accept the credentials of the kubeconfig; renew them'
   if (cause instanceof ApiError) return `the cluster cannot be read: ${cause.message}`

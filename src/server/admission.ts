@@ -2,7 +2,7 @@
 import jsonPatch, { type Operation } from 'fast-json-patch'
 import type { AdmissionRequest, AdmissionResponse } from '../apis/admission.ts'
 import type { KubernetesObject } from '../apis/core.ts'
-import { isEqual } from '../translate/canonical.ts'
+import { isEqual, isTooDeep } from '../translate/canonical.ts'
 import { translate as translateObject } from '../translate/index.ts'
 import { type Mode, modeFor } from '../translate/mode.ts'
 import { originalAnnotation } from '../translate/original.ts'
@@ -77,7 +77,7 @@ function mutate(
   // stored in a form that it must not lose.
   const isKept = translated.metadata.annotations?.[originalAnnotation] !== undefined
   if (denial && !isKept) return decision(request, mode, 'admitted', { findings: denial.reasons })
-  const patch = jsonPatch.compare(object, translated)
+  const patch = translated === object ? [] : jsonPatch.compare(object, translated)
   if (patch.length === 0) return decision(request, mode, 'admitted', { findings: warnings, lines: linesOf(warnings) })
   if (mode === 'observe') {
     const line = `sidestep would rewrite ${[...new Set(patch.map(toField))].join(', ')}, but only observes here`
@@ -146,6 +146,8 @@ function linesOf(diagnostics: readonly Diagnostic[]): string[] {
 /** Whether an update leaves everything that is judged as it is: the spec and the labels. */
 function leavesContent(object: KubernetesObject, old: KubernetesObject): boolean {
   const specOf = (whole: KubernetesObject) => (whole as { spec?: unknown }).spec
+  // What cannot be compared is judged; the core refuses it, old or new.
+  if (isTooDeep(object) || isTooDeep(old)) return false
   return isEqual(specOf(object), specOf(old)) && isEqual(object.metadata.labels ?? {}, old.metadata.labels ?? {})
 }
 

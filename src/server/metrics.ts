@@ -3,7 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { AdmissionRequest } from '../apis/admission.ts'
-import { isTranslated } from '../translate/index.ts'
+import { isExamined, isTranslated } from '../translate/index.ts'
 import type { Outcome, Webhook } from './admission.ts'
 
 export interface Metrics {
@@ -14,8 +14,15 @@ export interface Metrics {
   countDenial(codes: readonly string[]): void
   /** One call that got an HTTP error, so that the webhook's failurePolicy decides. */
   countRefusal(webhook: string, status: number): void
+  /** One call that was given up before it was judged. */
+  countShed(reason: 'late' | 'crowded'): void
   inFlight: { inc(): void; dec(): void }
-  setCertificateExpiry(notAfter: Date): void
+  /** The certificate that is served; each but the first counts as a rotation. */
+  setCertificate(certificate: { notAfter: Date; ca: string }): void
+  /** Shows whether every webhook configuration trusts it. */
+  watchBundle(isTrusted: () => boolean): void
+  /** One list or watch of a kind that failed and is begun again. */
+  countWatchFailure(kind: string): void
   /** Stops measuring the event loop. */
   close(): void
 }
@@ -42,6 +49,13 @@ export function createMetrics(): Metrics {
     labelNames: ['webhook', 'status'] as const,
     registers,
   })
+  const shed = new Counter({
+    name: 'sidestep_shed_calls_total',
+    help: 'Calls given up before they were judged: late, when their time was over, or crowded, when too much was under way.',
+    labelNames: ['reason'] as const,
+    registers,
+  })
+  for (const reason of ['late', 'crowded']) shed.inc({ reason }, 0)
   const inFlight = new Gauge({
     name: 'sidestep_admissions_in_flight',
     help: 'Admission requests that wait for their answer.',
@@ -52,6 +66,20 @@ export function createMetrics(): Metrics {
     help: 'When the serving certificate expires, in seconds since 1970.',
     registers,
   })
+  const watchFailures = new Counter({
+    name: 'sidestep_watch_failures_total',
+    help: 'Lists and watches of the cluster that failed and were begun again, by kind.',
+    labelNames: ['kind'] as const,
+    registers,
+  })
+  const rotations = new Counter({
+    name: 'sidestep_certificate_rotations_total',
+    help: 'Certificates that took the place of another while this process runs, by whether the same or a new authority has signed them.',
+    labelNames: ['signer'] as const,
+    registers,
+  })
+  for (const signer of ['same', 'new']) rotations.inc({ signer }, 0)
+  let authority: string | undefined
   const resolution = 10
   const eventLoop = monitorEventLoopDelay({ resolution })
   eventLoop.enable()
@@ -66,11 +94,16 @@ export function createMetrics(): Metrics {
     },
   })
 
+  // The registry looks labels up by a text that it makes of all of them, which is more work than the rest of it.
+  const histograms = new Map<string, Histogram.Internal<string>>()
   return {
     registry,
     observe(webhook, { kind, operation, dryRun }, outcome, elapsed) {
-      const labels = { webhook, kind: kindLabel(kind), operation, outcome, dry_run: String(dryRun === true) }
-      seconds.observe(labels, elapsed)
+      const labels = [webhook, kindLabel(kind), operation, outcome, String(dryRun === true)]
+      const key = labels.join()
+      const histogram = histograms.get(key) ?? seconds.labels(...labels)
+      histograms.set(key, histogram)
+      histogram.observe(elapsed)
     },
     countDenial(codes) {
       for (const code of codes) denied.inc({ code })
@@ -78,15 +111,30 @@ export function createMetrics(): Metrics {
     countRefusal(webhook, status) {
       refused.inc({ webhook, status: String(status) })
     },
+    countShed: reason => shed.inc({ reason }),
     inFlight,
-    setCertificateExpiry(notAfter) {
+    setCertificate({ notAfter, ca }) {
       certificateExpiry.set(notAfter.getTime() / 1000)
+      if (authority !== undefined) rotations.inc({ signer: ca === authority ? 'same' : 'new' })
+      authority = ca
     },
+    watchBundle(isTrusted) {
+      new Gauge({
+        name: 'sidestep_ca_bundle_synced',
+        help: 'Whether every webhook configuration trusts the authority of the serving certificate.',
+        registers,
+        collect() {
+          this.set(isTrusted() ? 1 : 0)
+        },
+      })
+    },
+    countWatchFailure: kind => watchFailures.inc({ kind }),
     close: () => eventLoop.disable(),
   }
 }
 
 /** Kinds that nobody registered for this webhook share one value, so that no caller can grow the registry. */
 function kindLabel({ group, kind }: AdmissionRequest['kind']): string {
-  return isTranslated({ apiVersion: group ? `${group}/v1` : 'v1', kind, metadata: {} }) ? kind : 'other'
+  const object = { apiVersion: group ? `${group}/v1` : 'v1', kind, metadata: {} }
+  return isTranslated(object) || isExamined(object) ? kind : 'other'
 }

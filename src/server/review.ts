@@ -4,6 +4,8 @@ import type { AdmissionRequest } from '../apis/admission.ts'
 import { isRecord } from '../translate/fate.ts'
 
 const apiVersion = 'admission.k8s.io/v1'
+/** Of a name in Kubernetes. */
+const longest = 253
 const operations = ['CREATE', 'UPDATE', 'DELETE', 'CONNECT']
 
 /** The request of a review, or a sentence that says what is wrong with it. */
@@ -14,6 +16,8 @@ export function readReview(body: unknown): AdmissionRequest | string {
   const { request } = body
   if (!isRecord(request)) return 'request must be an object.'
   if (typeof request.uid !== 'string' || request.uid === '') return 'request.uid must be a string that is not empty.'
+  // It is part of each answer and of each line in the log. That of an API server has 36 characters.
+  if (request.uid.length > longest) return `request.uid must be no longer than ${longest} characters.`
   const { kind, operation } = request
   if (!isRecord(kind) || typeof kind.kind !== 'string')
     return 'request.kind must be an object with group, version and kind.'
@@ -37,8 +41,14 @@ export function readTimeout(query: unknown): number | undefined {
   const timeout = isRecord(query) ? query.timeout : undefined
   if (typeof timeout !== 'string') return undefined
   const match = /^(?:(?<minutes>\d+)m)?(?:(?<seconds>\d+(?:\.\d+)?)s)?$/.exec(timeout)
-  if (!match?.groups || timeout === '') return undefined
-  return Number(match.groups.minutes ?? 0) * 60 + Number(match.groups.seconds ?? 0)
+  if (!match?.groups) return undefined
+  // Zero is no time at all, which nobody gives.
+  return Number(match.groups.minutes ?? 0) * 60 + Number(match.groups.seconds ?? 0) || undefined
+}
+
+/** A name as a line in the log takes it: any pod can call here, and send what it likes. */
+export function shown(name: unknown): string | undefined {
+  return typeof name === 'string' ? name.slice(0, longest) : undefined
 }
 
 function isObjectOrNull(value: unknown): boolean {

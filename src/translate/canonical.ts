@@ -51,19 +51,30 @@ const depthLimit = 200
 /** Whether the value is nested deeper than is read. The API server prunes by schema, but files and annotations hold anything. */
 export function isTooDeep(value: unknown, levels = depthLimit): boolean {
   if (value === null || typeof value !== 'object') return false
-  return levels === 0 || Object.values(value).some(item => isTooDeep(item, levels - 1))
+  if (levels === 0) return true
+  // No list of its values: every object that is admitted is walked to the end.
+  for (const key in value) if (isTooDeep((value as Record<string, unknown>)[key], levels - 1)) return true
+  return false
 }
 
 /** The value without fields that are null, which the API server and Istio read as not set; itself when there are none. */
 export function withoutNulls<T>(value: T): T {
-  if (value === null || typeof value !== 'object') return value
-  if (Array.isArray(value)) {
-    const items = value.map(withoutNulls)
-    return (items.every((item, i) => item === value[i]) ? value : items) as T
+  return hasNullField(value) ? (cleaned(value) as T) : value
+}
+
+function hasNullField(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return false
+  const isList = Array.isArray(value)
+  for (const key in value) {
+    const item = (value as Record<string, unknown>)[key]
+    if (item === null ? !isList : hasNullField(item)) return true
   }
+  return false
+}
+
+function cleaned(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value
+  if (Array.isArray(value)) return value.map(cleaned)
   const fields = Object.entries(value).filter(([, field]) => field !== null)
-  const cleaned = fields.map(([key, field]) => [key, withoutNulls(field)] as const)
-  const isSame =
-    fields.length === Object.keys(value).length && cleaned.every(([, field], i) => field === fields[i]?.[1])
-  return isSame ? value : (Object.fromEntries(cleaned) as T)
+  return Object.fromEntries(fields.map(([key, field]) => [key, cleaned(field)]))
 }

@@ -8,9 +8,29 @@ export const managedByLabel = 'app.kubernetes.io/managed-by'
 export const sourceAnnotation = 'sidestep.dev/source'
 export const revisionLabel = 'istio.io/rev'
 
-/** Whether sidestep keeps the object. Both marks are needed: charts use the label for names of their own. */
-export function isCompanion({ metadata }: KubernetesObject): boolean {
-  return metadata?.labels?.[managedByLabel] === 'sidestep' && metadata.annotations?.[sourceAnnotation] !== undefined
+/** On everything that a controller makes for a Gateway of Gateway API, down to the pods (GEP-1762). */
+export const gatewayNameLabel = 'gateway.networking.k8s.io/gateway-name'
+
+/**
+ * `spec.infrastructure.annotations` of the Gateways that sidestep keeps. Where a Gateway has none, istiod copies those of
+ * its metadata to the template of its pods (extractInfrastructureMetadata in deploymentcontroller.go), and the digest
+ * among ours would restart every pod of the Gateway with each change of a listener.
+ */
+export const infrastructureAnnotations = { [managedByLabel]: 'sidestep' }
+
+/** The kinds that sidestep keeps. Whoever marks a source of another kind, such as a VirtualService, has it judged none the less. */
+const kept =
+  /^(v1\/Service|security\.istio\.io\/\w+\/(AuthorizationPolicy|RequestAuthentication)|gateway\.networking\.k8s\.io\/\w+\/(Gateway|ReferenceGrant|(HTTP|TLS|TCP|GRPC)Route))$/
+
+/**
+ * Whether sidestep keeps the object. Both marks are needed: charts use the label for names of their own. istiod copies
+ * both from a Gateway without infrastructureAnnotations to the Service and the pods that it makes for it, and those are
+ * istiod's. deploy/chart/templates/companions.yaml says the same in CEL.
+ */
+export function isCompanion({ apiVersion, kind, metadata }: KubernetesObject): boolean {
+  const { labels, annotations } = metadata ?? {}
+  const isMarked = labels?.[managedByLabel] === 'sidestep' && annotations?.[sourceAnnotation] !== undefined
+  return isMarked && labels[gatewayNameLabel] === undefined && kept.test(`${apiVersion}/${kind}`)
 }
 
 /**

@@ -1,11 +1,24 @@
 // The catalogue: every code that sidestep can say, with its severity and its sentence. docs/diagnostics has a page for each.
 import { authorizationPolicyDiagnostics } from './authorization-policy/diagnostics.ts'
+import { destinationRuleDiagnostics } from './destination-rule/diagnostics.ts'
+import { envoyFilterDiagnostics } from './envoy-filter/diagnostics.ts'
 import { gatewayDiagnostics } from './gateway/diagnostics.ts'
+import { inferenceServiceDiagnostics } from './inference-service/diagnostics.ts'
+import { knativeDiagnostics } from './knative/diagnostics.ts'
 import { namespaceDiagnostics } from './namespace/diagnostics.ts'
+import { networkPolicyDiagnostics } from './network-policy/diagnostics.ts'
 import { peerAuthenticationDiagnostics } from './peer-authentication/diagnostics.ts'
+import { proxyConfigDiagnostics } from './proxy-config/diagnostics.ts'
 import { requestAuthenticationDiagnostics } from './request-authentication/diagnostics.ts'
 import { serviceDiagnostics } from './service/diagnostics.ts'
+import { serviceEntryDiagnostics } from './service-entry/diagnostics.ts'
+import { sidecarDiagnostics } from './sidecar/diagnostics.ts'
+import { statusDiagnostics } from './status/diagnostics.ts'
+import { telemetryDiagnostics } from './telemetry/diagnostics.ts'
 import { virtualServiceDiagnostics } from './virtual-service/diagnostics.ts'
+import { wasmPluginDiagnostics } from './wasm-plugin/diagnostics.ts'
+import { workloadDiagnostics } from './workload/diagnostics.ts'
+import { workloadEntryDiagnostics } from './workload-entry/diagnostics.ts'
 
 /** `denial` refuses the object, `warning` tells the person who writes it, `note` is for reports. */
 export type Severity = 'denial' | 'warning' | 'note'
@@ -31,6 +44,19 @@ export const catalogue = {
   ...namespaceDiagnostics,
   ...serviceDiagnostics,
   ...gatewayDiagnostics,
+  ...destinationRuleDiagnostics,
+  ...envoyFilterDiagnostics,
+  ...proxyConfigDiagnostics,
+  ...serviceEntryDiagnostics,
+  ...sidecarDiagnostics,
+  ...telemetryDiagnostics,
+  ...wasmPluginDiagnostics,
+  ...workloadEntryDiagnostics,
+  ...workloadDiagnostics,
+  ...networkPolicyDiagnostics,
+  ...inferenceServiceDiagnostics,
+  ...knativeDiagnostics,
+  ...statusDiagnostics,
 } as const satisfies Record<string, CatalogueEntry>
 
 export type DiagnosticCode = keyof typeof catalogue
@@ -49,3 +75,8 @@ export type Parameters = {
 
 /** The codes whose sentence needs nothing filled in: a fate can only be one of these. */
 export type PlainCode = { [C in DiagnosticCode]: Parameters[C] extends [] ? C : never }[DiagnosticCode]
+
+/** The sentence of a code with its `{names}` filled in; by default each as `<name>`, for who speaks of the code in general. */
+export function sentenceOf(code: DiagnosticCode, valueFor = (name: string) => `<${name}>`): string {
+  return catalogue[code].message.replace(/\{(\w+)\}/g, (_, name: string) => valueFor(name))
+}

@@ -2,18 +2,14 @@
 // A policy that names the old ingress gateway has to name the new one too, or requests through it change their fate.
 import type * as istio from '../apis/istio.ts'
 import { canonicalJson } from './canonical.ts'
+import { gatewayOf } from './mapped-gateway.ts'
 import { modeFor } from './mode.ts'
-import { gatewayOf, missingAtIngress } from './policy/ingress.ts'
+import { storedOf } from './policy/companions.ts'
+import { missingAtIngress } from './policy/ingress.ts'
 import { isOldRunning } from './policy/targets.ts'
-import type { Report } from './report.ts'
 import type { GatewayMapping, Settings } from './settings.ts'
-import { byKey, type ClusterSnapshot, namespaceOf } from './snapshot.ts'
-
-interface Context {
-  cluster: ClusterSnapshot
-  settings: Settings
-  report: Report
-}
+import { byKey, type ClusterSnapshot } from './snapshot.ts'
+import type { Context } from './translation.ts'
 
 /** The principal of a service account, given as `namespace/name`. */
 export function principalOf(serviceAccount: string, trustDomain: string): string {
@@ -35,12 +31,12 @@ interface List {
  */
 export function withNewIdentities(policy: istio.AuthorizationPolicy, context: Context): istio.Rule[] | undefined {
   const { action = 'ALLOW', rules } = policy.spec
-  const phases = phasesFor(policy, context)
+  const moves = movesFor(policy, context)
   const change = ({ values, field, isAdmitting }: List) => {
     checkTrustDomains(values, field, context)
     const known = distinct(values.flatMap(value => inTrustDomains(value, context.settings)))
-    return phases.reduce(
-      (list, phase) => withGateway({ values: list, field, isAdmitting }, phase, context),
+    return moves.reduce(
+      (list, move) => withGateway({ values: list, field, isAdmitting }, move, context),
       known.length === values.length && known.every((value, i) => value === values[i]) ? values : known,
     )
   }
@@ -88,46 +84,61 @@ const conditionLists: [keyof istio.AuthorizationCondition, boolean][] = [
 
 // Ingress gateways -------------------------------------------------------------------------------------------------
 
-/** How far the move from one gateway to the other is, as far as callers are concerned. */
-interface Phase {
+/** The move from one gateway to the other, as far as callers are concerned. */
+interface Move {
   mapping: GatewayMapping
+  /** How far it is. Asked only where the old gateway is named, since every policy of the ingress has a say in it. */
+  phase(): Phase
+}
+
+interface Phase {
   /** What has to stand on the new gateway before anybody admits it. */
   missing: string | undefined
   /** Whether requests come from the new one alone. In files nobody can tell. */
   isOver: boolean
 }
 
-function phasesFor(policy: istio.AuthorizationPolicy, { cluster, settings }: Context): Phase[] {
-  return settings.gateways.map(mapping => {
-    const gateway = byKey(cluster.gateways, gatewayOf(mapping))
-    const isProgrammed = (gateway?.status?.conditions ?? []).some(
-      ({ type, status }) => type === 'Programmed' && status === 'True',
-    )
-    const missing = namesNew(policy, mapping, cluster)
-      ? undefined
-      : missingAtIngress(mapping, 'everything', cluster, settings)
-    const isOver = cluster.statuses === 'observed' && isProgrammed && !isOldRunning(mapping, cluster)
-    return { mapping, missing, isOver: isOver && missing === undefined }
+function movesFor(policy: istio.AuthorizationPolicy, context: Context): Move[] {
+  return context.settings.gateways.map(mapping => {
+    let known: Phase | undefined
+    const phase = () => {
+      known ??= phaseOf(mapping, policy, context)
+      return known
+    }
+    return { mapping, phase }
   })
+}
+
+function phaseOf(mapping: GatewayMapping, policy: istio.AuthorizationPolicy, { cluster, settings }: Context): Phase {
+  const gateway = byKey(cluster.gateways, gatewayOf(mapping).key)
+  const isProgrammed = (gateway?.status?.conditions ?? []).some(
+    ({ type, status }) => type === 'Programmed' && status === 'True',
+  )
+  const missing = namesNew(policy, mapping, cluster)
+    ? undefined
+    : missingAtIngress(mapping, 'everything', cluster, settings)
+  const isOver = cluster.statuses === 'observed' && isProgrammed && !isOldRunning(mapping, cluster)
+  return { missing, isOver: isOver && missing === undefined }
 }
 
 /** Whether the policy as it is stored admits the new gateway already: then it goes on, whatever is added to the ingress. */
 function namesNew(policy: istio.AuthorizationPolicy, { serviceAccounts }: GatewayMapping, cluster: ClusterSnapshot) {
-  const stored = cluster.authorizationPolicies.get(namespaceOf(policy))?.get(policy.metadata.name ?? '')
+  const stored = storedOf(policy, cluster)
   const text = canonicalJson(stored?.spec?.rules ?? [])
   return serviceAccounts.new.some(account => text.includes(`"${account}"`) || text.includes(`${suffixOf(account)}"`))
 }
 
-function withGateway({ values, field, isAdmitting }: List, phase: Phase, { report }: Context): string[] {
-  const { old, new: its } = phase.mapping.serviceAccounts
-  const isOld = (value: string) => old.some(account => value === account || value.endsWith(suffixOf(account)))
+function withGateway({ values, field, isAdmitting }: List, move: Move, { report }: Context): string[] {
+  const { old, new: its } = move.mapping.serviceAccounts
+  const isOld = (value: string) => old.some(account => isAccount(value, account))
   const counterparts = distinct(
     values.filter(isOld).flatMap(value => {
-      const account = old.find(each => value === each || value.endsWith(suffixOf(each))) ?? ''
+      const account = old.find(each => isAccount(value, each)) ?? ''
       return its.map(each => (value === account ? each : value.slice(0, -suffixOf(account).length) + suffixOf(each)))
     }),
   )
   if (counterparts.length === 0) return values
+  const phase = move.phase()
   const names = values.filter(isOld).join(' and ')
   const missing = counterparts.filter(counterpart => !values.includes(counterpart))
   if (isAdmitting && phase.missing !== undefined) {
@@ -150,7 +161,7 @@ export function missingRestriction(mapping: GatewayMapping, cluster: ClusterSnap
   if (cluster.statuses === 'assumed') return undefined
   const { old, new: its } = mapping.serviceAccounts
   const names = (values: string[], accounts: string[]) =>
-    accounts.some(account => values.some(value => value === account || value.endsWith(suffixOf(account))))
+    accounts.some(account => values.some(value => isAccount(value, account)))
   const isMissing = (policy: istio.AuthorizationPolicy) => {
     let missing = false
     const look = ({ values, isAdmitting }: List) => {
@@ -174,9 +185,14 @@ export function namesGateway({ from = [] }: istio.Rule, { gateways }: Settings):
   const accounts = gateways.flatMap(({ serviceAccounts }) => [...serviceAccounts.old, ...serviceAccounts.new])
   return from.some(({ source = {} }) =>
     [...(source.principals ?? []), ...(source.serviceAccounts ?? [])].some(value =>
-      accounts.some(account => value === account || value.endsWith(suffixOf(account))),
+      accounts.some(account => isAccount(value, account)),
     ),
   )
+}
+
+/** Whether a caller in a rule is this account, by itself or as a principal of whatever trust domain. */
+function isAccount(value: string, account: string): boolean {
+  return value === account || value.endsWith(suffixOf(account))
 }
 
 /** The end of a principal that names the account; what stands before is its trust domain, which stays. */

@@ -1,13 +1,20 @@
 // Label selectors, as Kubernetes and Istio read them.
-import type * as gateway from '../apis/gateway.ts'
+import type { LabelSelector } from '../apis/core.ts'
 
 /** Whether labels satisfy a selector. An empty selector is satisfied by everything. */
 export function isSelected(labels: Record<string, string>, selector: Record<string, string>): boolean {
   return Object.entries(selector).every(([key, value]) => labels[key] === value)
 }
 
+/** `app=web,tier=front` */
+export function labelsText(labels: Record<string, unknown> = {}): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',')
+}
+
 /** Whether labels satisfy a selector with requirements. An absent one selects nothing (`LabelSelectorAsSelector`). */
-export function isMatched(labels: Record<string, string>, selector: gateway.RouteNamespaces['selector']): boolean {
+export function isMatched(labels: Record<string, string>, selector: LabelSelector | undefined): boolean {
   if (!selector) return false
   const { matchLabels = {}, matchExpressions = [] } = selector
   return isSelected(labels, matchLabels) && matchExpressions.every(requirement => holds(requirement, labels))

@@ -46,6 +46,8 @@ interface Rewritten {
 export function restoreOriginal<K extends KubernetesObject>(object: K): K {
   const rewrites = readRewrites(object)
   const bare: K = withField(object, ['metadata', 'annotations', originalAnnotation], undefined)
+  // Most objects were never rewritten; a target may be ours even then.
+  if (Object.keys(rewrites).length === 0) return restoreTarget(bare, object, rewrites)
   return single.reduce(
     (original, path) => {
       const rewritten = rewrites[pathKey(path)]
@@ -121,6 +123,8 @@ export function withField<T>(object: T, [name, ...rest]: Path, value: unknown): 
   const before = Object.hasOwn(fields, name) ? fields[name] : undefined
   const after = rest.length === 0 ? value : withField(before, rest, value)
   if (after === before) return object
+  // Only what is written by hand has nothing else there, and every object has metadata.
+  if (after === undefined && name === 'metadata' && isRootLike(fields)) return { ...fields, metadata: {} } as T
   const { [name]: _, ...others } = fields
   if (after === undefined) return (Object.keys(others).length === 0 && !isRootLike(fields) ? undefined : others) as T
   return { ...fields, [name]: after } as T

@@ -2,7 +2,11 @@
 import { RE2JS } from 're2js'
 
 const compiled = new Map<string, RE2JS | undefined>()
-const compiledLimit = 10_000
+/** Instructions of all that are kept, of about 100 bytes each: thirty characters can be 20,000 of them. */
+const compiledLimit = 200_000
+/** What an expression costs beside its instructions, counted as some of them. */
+const compiledOverhead = 20
+let compiledSize = 0
 
 /** The longest that any field of an HTTPRoute takes. */
 const lengthLimit = 4096
@@ -39,7 +43,8 @@ export function sizeOf(regex: string): number {
 
 /** The compiled expression; undefined when RE2 refuses it, as Envoy then would, and with it the whole listener. */
 function compile(regex: string): RE2JS | undefined {
-  if (sizeOf(regex) === 0) return undefined
+  const size = sizeOf(regex)
+  if (size === 0) return undefined
   if (compiled.has(regex)) return compiled.get(regex)
   let pattern: RE2JS | undefined
   try {
@@ -47,7 +52,11 @@ function compile(regex: string): RE2JS | undefined {
   } catch {
     pattern = undefined
   }
-  if (compiled.size >= compiledLimit) compiled.clear()
+  compiledSize += size + compiledOverhead
+  if (compiledSize > compiledLimit) {
+    compiled.clear()
+    compiledSize = size + compiledOverhead
+  }
   compiled.set(regex, pattern)
   return pattern
 }

@@ -1,5 +1,5 @@
 // Collects the diagnostics of one translation. Problems are data: nothing here throws.
-import { catalogue, type DiagnosticCode, type Parameters, type Severity } from './diagnostics.ts'
+import { catalogue, type DiagnosticCode, type Parameters, type Severity, sentenceOf } from './diagnostics.ts'
 import type { Settings } from './settings.ts'
 
 /** One finding about the user's configuration. */
@@ -14,7 +14,9 @@ export interface Diagnostic {
 /** Reports a finding; `parameters` fill the `{names}` of the catalogue's message. */
 export interface Report {
   <C extends DiagnosticCode>(code: C, field: string, ...parameters: Parameters[C]): void
-  readonly diagnostics: Diagnostic[]
+  readonly diagnostics: readonly Diagnostic[]
+  /** Takes over the findings of another report of the same object. */
+  adopt(other: Pick<Report, 'diagnostics'>): void
   /** Whether a reported code means that the object cannot be translated and stays as it is. */
   readonly untranslatable: boolean
 }
@@ -23,20 +25,21 @@ export interface Report {
 export function createReport(settings: Pick<Settings, 'severities'>): Report {
   const diagnostics: Diagnostic[] = []
   const known = new Set<string>()
-  let untranslatable = false
   const report = (code: DiagnosticCode, field: string, parameters: Record<string, string> = {}) => {
     const severity = severityOf(code, settings)
-    if (severity === 'denial' || isReason(code)) untranslatable = true
-    const message = catalogue[code].message.replace(/\{(\w+)\}/g, (_, name) => parameters[name] ?? `{${name}}`)
+    add({ code, severity, field, message: sentenceOf(code, name => parameters[name] ?? `<${name}>`) })
+  }
+  const add = (diagnostic: Diagnostic) => {
+    const { code, severity, field, message } = diagnostic
+    if (severity === 'denial' || isReason(code)) collector.untranslatable = true
     const finding = `${code} ${field}\n${message}`
     if (known.has(finding)) return
     known.add(finding)
-    diagnostics.push({ code, severity, field, message })
+    diagnostics.push(diagnostic)
   }
-  return Object.defineProperties(report as Report, {
-    diagnostics: { value: diagnostics },
-    untranslatable: { get: () => untranslatable },
-  })
+  const adopt = (other: Pick<Report, 'diagnostics'>) => void other.diagnostics.forEach(add)
+  const collector = Object.assign(report as Report, { diagnostics, adopt, untranslatable: false })
+  return collector
 }
 
 /** Whether a code, as the catalogue has it, keeps an object from being translated. */

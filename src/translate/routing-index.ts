@@ -44,6 +44,11 @@ export class RoutingIndex<T> {
     }
   }
 
+  /** Where anybody routes. */
+  doors(): Iterable<string> {
+    return this.#tries.keys()
+  }
+
   /** The hosts for which somebody routes at a door. */
   hosts(door: string): Iterable<string> {
     return this.#tries.get(door)?.keys() ?? []

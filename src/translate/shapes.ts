@@ -3,7 +3,8 @@
 import { inspect, listOf, mapOf, type Shape, type Table } from './fate.ts'
 import { createReport } from './report.ts'
 
-const read = (fields: Record<string, Shape>): Table => ({
+/** The shape of what is read of an object: these fields, and the others are none of our business. */
+export const read = (fields: Record<string, Shape>): Table => ({
   fields: Object.fromEntries(Object.entries(fields).map(([name, shape]) => [name, ['translated', shape]])),
 })
 const strings = listOf('string')
@@ -15,7 +16,9 @@ export const metadataShape = read({
   namespace: 'string',
   labels,
   annotations: labels,
-  ownerReferences: listOf(read({ apiVersion: 'string', kind: 'string', name: 'string', uid: 'string' })),
+  ownerReferences: listOf(
+    read({ apiVersion: 'string', kind: 'string', name: 'string', uid: 'string', controller: 'boolean' }),
+  ),
   creationTimestamp: 'string',
   uid: 'string',
 })
@@ -43,6 +46,21 @@ const labelSelector = read({
   matchLabels: labels,
   matchExpressions: listOf(read({ key: 'string', operator: 'string', values: strings })),
 })
+const peers = listOf(
+  read({
+    podSelector: labelSelector,
+    namespaceSelector: labelSelector,
+    ipBlock: read({ cidr: 'string', except: strings }),
+  }),
+)
+const policyPorts = listOf(read({ protocol: 'string', port: 'any', endPort: 'integer' }))
+export const networkPolicySpec = read({
+  podSelector: labelSelector,
+  policyTypes: strings,
+  ingress: listOf(read({ from: peers, ports: policyPorts })),
+  egress: listOf(read({ to: peers, ports: policyPorts })),
+})
+export const configMapShape = read({ data: labels })
 const routeStatus = read({ status: read({ parents: listOf(read({ parentRef, conditions })) }) })
 
 /** What is read of an object, by kind and group; kinds that are not named are not read, or carry their own fates. */
@@ -79,6 +97,8 @@ const shapes: Record<string, Shape> = {
   'Gateway/gateway.networking.k8s.io': read({
     spec: read({
       gatewayClassName: 'string',
+      addresses: listOf('any'),
+      infrastructure: read({ labels }),
       listeners: listOf(
         read({
           name: 'string',
@@ -129,6 +149,8 @@ const shapes: Record<string, Shape> = {
   'PeerAuthentication/security.istio.io': read({
     spec: read({ selector: read({ matchLabels: labels }), mtls: mutualTLS, portLevelMtls: mapOf(mutualTLS) }),
   }),
+  'NetworkPolicy/networking.k8s.io': read({ spec: networkPolicySpec }),
+  'ConfigMap/': configMapShape,
   'MutatingWebhookConfiguration/admissionregistration.k8s.io': webhooks,
   'ValidatingWebhookConfiguration/admissionregistration.k8s.io': webhooks,
   'APIService/apiregistration.k8s.io': read({ spec: clientConfig }),

@@ -4,11 +4,13 @@ import type * as gateway from '../apis/gateway.ts'
 import type * as istio from '../apis/istio.ts'
 import { type ServiceCall, serviceCallsOf } from './api-server-calls.ts'
 import { isTooDeep, withoutNulls } from './canonical.ts'
-import { isCompanion } from './companion.ts'
+import { isCompanion, nameOf } from './companion.ts'
 import { isRecord } from './fate.ts'
 import { RoutingIndex } from './routing-index.ts'
 import { isReadable } from './shapes.ts'
+import { Strangers } from './strangers.ts'
 import { httpRoutePlaces, virtualServicePlaces } from './virtual-service/places.ts'
+import { workloadOf } from './workload/template.ts'
 
 /** Objects of one kind: namespace -> name -> object. */
 export type ByNamespace<T> = ReadonlyMap<string, ReadonlyMap<string, T>>
@@ -19,6 +21,8 @@ export interface ClusterSnapshot {
    * ready, which shows the end state; that is how files are judged, since files carry no status.
    */
   readonly statuses: 'observed' | 'assumed'
+  /** Whether what is not here is not in the cluster either. Files may leave it away. */
+  readonly isComplete: boolean
   readonly capabilities: Capabilities
   readonly namespaces: ReadonlyMap<string, core.Namespace>
   readonly services: ByNamespace<core.Service>
@@ -36,10 +40,15 @@ export interface ClusterSnapshot {
   readonly authorizationPolicies: ByNamespace<istio.AuthorizationPolicy>
   readonly requestAuthentications: ByNamespace<istio.RequestAuthentication>
   readonly peerAuthentications: ByNamespace<istio.PeerAuthentication>
+  /** NetworkPolicies, and how KServe is set up (its own ConfigMap alone): known of files only, nobody follows them live. */
+  readonly networkPolicies: ByNamespace<core.NetworkPolicy>
+  readonly inferenceServiceConfigs: ByNamespace<core.ConfigMap>
   /** The Services that the API server calls, by the object that says so. */
   readonly apiServerCalls: ReadonlyMap<string, ServiceCall[]>
   /** Who routes near a path: VirtualServices, and HTTPRoutes that are not ours. Made from the collections above. */
   readonly routing: RoutingIndex<Routing>
+  /** Who names a waypoint of another namespace. */
+  readonly strangers: Strangers
 }
 
 /** What routes requests by host and path. */
@@ -54,8 +63,6 @@ export interface Workload {
   /** `namespace/name` of its service account. */
   serviceAccount: string
   ports: { name?: string; containerPort: number }[]
-  /** On the network of its node: no data plane of the mesh captures it. */
-  hostNetwork: boolean
   /** What enforces its policies: an Envoy beside it, ztunnel, itself being a gateway, or nothing. */
   state: 'sidecar' | 'ambient' | 'gateway' | 'plain'
   /** Whether istio-cni never captures it, by its own label or its host's network: then nothing checks its callers. */
@@ -126,13 +133,19 @@ const collections = {
   'AuthorizationPolicy/security.istio.io': 'authorizationPolicies',
   'RequestAuthentication/security.istio.io': 'requestAuthentications',
   'PeerAuthentication/security.istio.io': 'peerAuthentications',
+  'NetworkPolicy/networking.k8s.io': 'networkPolicies',
+  'ConfigMap/': 'inferenceServiceConfigs',
 } as const
+
+/** The name of KServe's own ConfigMap, wherever its controller runs. */
+export const inferenceServiceConfig = 'inferenceservice-config'
 
 type Collection = (typeof collections)[keyof typeof collections] | 'workloads'
 
 /** The snapshot while it is built: the same maps, writable. */
 export interface MutableSnapshot {
   statuses: ClusterSnapshot['statuses']
+  isComplete: boolean
   capabilities: Capabilities
   namespaces: Map<string, core.Namespace>
   services: Map<string, Map<string, core.Service>>
@@ -150,15 +163,21 @@ export interface MutableSnapshot {
   authorizationPolicies: Map<string, Map<string, istio.AuthorizationPolicy>>
   requestAuthentications: Map<string, Map<string, istio.RequestAuthentication>>
   peerAuthentications: Map<string, Map<string, istio.PeerAuthentication>>
+  networkPolicies: Map<string, Map<string, core.NetworkPolicy>>
+  inferenceServiceConfigs: Map<string, Map<string, core.ConfigMap>>
   apiServerCalls: Map<string, ServiceCall[]>
   routing: RoutingIndex<Routing>
+  strangers: Strangers
 }
 
 export function emptySnapshot(statuses: ClusterSnapshot['statuses'] = 'assumed'): MutableSnapshot {
+  const namespaces = new Map<string, core.Namespace>()
   return {
     statuses,
+    isComplete: statuses === 'observed',
     capabilities: standardCapabilities,
-    namespaces: new Map(),
+    namespaces,
+    strangers: new Strangers(namespaces),
     services: new Map(),
     workloads: new Map(),
     istioGateways: new Map(),
@@ -174,6 +193,8 @@ export function emptySnapshot(statuses: ClusterSnapshot['statuses'] = 'assumed')
     authorizationPolicies: new Map(),
     requestAuthentications: new Map(),
     peerAuthentications: new Map(),
+    networkPolicies: new Map(),
+    inferenceServiceConfigs: new Map(),
     apiServerCalls: new Map(),
     routing: new RoutingIndex(),
   }
@@ -206,8 +227,10 @@ export function putObject(snapshot: MutableSnapshot, given: core.KubernetesObjec
   else snapshot.apiServerCalls.delete(clusterKey(object))
   const workload = workloadOf(object)
   if (workload) put(snapshot.workloads, workload.namespace, workload.name, workload)
+  else snapshot.workloads.get(namespaceOf(object))?.delete(`${object.kind}/${name}`)
   const collection = collectionOf(object)
   if (collection) put<unknown>(snapshot[collection], namespaceOf(object), name, object)
+  if (object.kind === 'Namespace' || collection === 'services') snapshot.strangers.put(routingKey(object), object)
   if (collection === 'virtualServices') {
     const virtualService = object as istio.VirtualService
     snapshot.routing.put(routingKey(object), virtualService, virtualServicePlaces(virtualService))
@@ -231,6 +254,7 @@ export function removeObject(snapshot: MutableSnapshot, object: core.KubernetesO
   const name = object.metadata?.name
   if (typeof name !== 'string') return
   if (object.kind === 'Namespace' && object.apiVersion === 'v1') snapshot.namespaces.delete(name)
+  if (object.apiVersion === 'v1') snapshot.strangers.remove(routingKey(object))
   snapshot.apiServerCalls.delete(clusterKey(object))
   snapshot.workloads.get(namespaceOf(object))?.delete(`${object.kind}/${name}`)
   const collection = collectionOf(object)
@@ -247,17 +271,26 @@ function put<T>(collection: Map<string, Map<string, T>>, namespace: string, name
 
 function collectionOf(object: core.KubernetesObject): Exclude<Collection, 'workloads'> | undefined {
   const key = kindKey(object)
+  if (key === 'ConfigMap/' && object.metadata.name !== inferenceServiceConfig) return undefined
   return Object.hasOwn(collections, key) ? collections[key as keyof typeof collections] : undefined
 }
 
-/** `VirtualService/networking.istio.io`: the kind and its group, whatever the version. */
-export function kindKey({ apiVersion, kind }: core.KubernetesObject): string {
+/**
+ * `VirtualService/networking.istio.io`: the kind and its group, whatever the version. An ownerReference in a file may leave away
+ * the apiVersion, which the API server demands.
+ */
+export function kindKey({ apiVersion = '', kind }: core.KubernetesObject): string {
   const slash = apiVersion.indexOf('/')
   return `${kind}/${slash < 0 ? '' : apiVersion.slice(0, slash)}`
 }
 
 export function namespaceOf(object: core.KubernetesObject): string {
   return object.metadata.namespace || 'default'
+}
+
+/** `namespace/name` */
+export function keyOf(object: core.KubernetesObject): string {
+  return `${namespaceOf(object)}/${nameOf(object)}`
 }
 
 /** The objects of one namespace, sorted by name, so that no result depends on the order of files or events. */
@@ -271,54 +304,6 @@ export function inNamespace<T>(collection: ByNamespace<T>, namespace: string): T
 export function byKey<T>(collection: ByNamespace<T>, key: string): T | undefined {
   const slash = key.indexOf('/')
   return collection.get(key.slice(0, slash))?.get(key.slice(slash + 1))
-}
-
-// Workloads --------------------------------------------------------------------------------------------------------
-
-const templateKinds = ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job', 'CronJob']
-
-function workloadOf(object: core.KubernetesObject): Workload | undefined {
-  const template = object.kind === 'Pod' ? (object as core.Pod) : podTemplateOf(object)
-  if (!template) return undefined
-  const namespace = namespaceOf(object)
-  const { labels = {}, annotations = {} } = template.metadata ?? {}
-  const containers = template.spec?.containers ?? []
-  return {
-    namespace,
-    name: `${object.kind}/${object.metadata.name}`,
-    labels,
-    serviceAccount: `${namespace}/${template.spec?.serviceAccountName || 'default'}`,
-    ports: containers.flatMap(({ ports = [] }) => ports),
-    hostNetwork: template.spec?.hostNetwork === true,
-    state: stateOf(labels, annotations, containers),
-    isOptedOut: labels['istio.io/dataplane-mode'] === 'none' || template.spec?.hostNetwork === true,
-  }
-}
-
-function podTemplateOf(object: core.KubernetesObject): core.PodTemplateSpec | undefined {
-  if (!templateKinds.includes(object.kind)) return undefined
-  const { spec } = object as {
-    spec?: { template?: core.PodTemplateSpec; jobTemplate?: { spec?: { template?: core.PodTemplateSpec } } }
-  }
-  const template = object.kind === 'CronJob' ? spec?.jobTemplate?.spec?.template : spec?.template
-  return template ?? undefined
-}
-
-/**
- * A gateway is recognised as istiod does it (the label that Gateway API deployments carry), or by a pod whose only
- * container is istio-proxy, which is how every chart builds the classic one. `sidecar` and `ambient` are what the
- * injector and the CNI wrote onto a running Pod (research/policies.md 1.5); a template has neither yet.
- */
-function stateOf(
-  labels: Record<string, string>,
-  annotations: Record<string, string>,
-  containers: core.Container[],
-): Workload['state'] {
-  if (labels['gateway.networking.k8s.io/gateway-name']) return 'gateway'
-  if (containers.length === 1 && containers[0]?.name === 'istio-proxy') return 'gateway'
-  if (annotations['sidecar.istio.io/status']) return 'sidecar'
-  if (annotations['ambient.istio.io/redirection'] === 'enabled') return 'ambient'
-  return 'plain'
 }
 
 // Capabilities -----------------------------------------------------------------------------------------------------

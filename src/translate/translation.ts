@@ -1,7 +1,7 @@
 // The contract of the core: every translator is a pure function of an object, a snapshot and the settings.
 import type { KubernetesObject } from '../apis/core.ts'
 import { recordOriginal } from './original.ts'
-import type { Diagnostic, Report } from './report.ts'
+import { createReport, type Diagnostic, type Report } from './report.ts'
 import type { Settings } from './settings.ts'
 import type { ClusterSnapshot } from './snapshot.ts'
 
@@ -21,6 +21,25 @@ export type Translate<K extends KubernetesObject> = (
   cluster: ClusterSnapshot,
   settings: Settings,
 ) => Translation<K>
+
+/** What the parts of a translator look at beside the object, and where they report what they find. */
+export interface Context {
+  cluster: ClusterSnapshot
+  settings: Settings
+  report: Report
+}
+
+/** Judges an object that stays as it is, whatever is reported about it. */
+export type Examine<K extends KubernetesObject> = (object: K, context: Context) => void
+
+/** The translator of a kind that is only judged. */
+export function examining<K extends KubernetesObject>(examine: Examine<K>): Translate<K> {
+  return (object, cluster, settings) => {
+    const report = createReport(settings)
+    examine(object, { cluster, settings, report })
+    return leave(object, report)
+  }
+}
 
 /** What a translator gives for an object that it leaves alone, whatever was reported about it. */
 export function leave<K extends KubernetesObject>(object: K, report?: Report): Translation<K> {

@@ -2,13 +2,12 @@
 // (research/policies.md 1.4, 3 and 4; istiod's pilot/pkg/serviceregistry/ambient/waypoints.go).
 import type * as gateway from '../apis/gateway.ts'
 import { admits, namespaceNameLabel } from './allowed-routes.ts'
-import { isCompanion } from './companion.ts'
+import { gatewayNameLabel, infrastructureAnnotations, isCompanion } from './companion.ts'
 import type { Settings } from './settings.ts'
 import { type ClusterSnapshot, namespaceOf } from './snapshot.ts'
 
 export const waypointClass = 'istio-waypoint'
 export const waypointForLabel = 'istio.io/waypoint-for'
-const gatewayNameLabel = 'gateway.networking.k8s.io/gateway-name'
 const serviceAccountAnnotation = 'gateway.istio.io/service-account'
 
 /** What keeps a waypoint from serving a namespace: it can serve no Services at all, or it does not admit this one. */
@@ -19,6 +18,7 @@ export function waypointSpec(namespace: string, name: string, settings: Settings
   const allowedRoutes = { namespaces: allowedNamespaces(namespace, name, settings) }
   return {
     gatewayClassName: waypointClass,
+    infrastructure: { annotations: infrastructureAnnotations },
     listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE', allowedRoutes }],
   }
 }
@@ -69,6 +69,21 @@ export function obstacleNow(
     return { kind: 'unfit', reason: `its label ${waypointForLabel} is ${traffic.slice(0, 40) || 'empty'}` }
   return admits(listener, metadata.namespace || 'default', user, cluster) ? undefined : { kind: 'refused' }
 }
+
+/** Whether a Gateway refuses every namespace but its own: then nobody has to be asked whether they use it. */
+export function refusesOthers(object: gateway.Gateway, cluster: ClusterSnapshot, settings: Settings): boolean {
+  const namespace = namespaceOf(object)
+  const { listeners = [] } = isCompanion(object)
+    ? waypointSpec(namespace, object.metadata.name ?? '', settings)
+    : (object.spec ?? {})
+  return (
+    listeners.every(({ allowedRoutes }) => (allowedRoutes?.namespaces?.from ?? 'Same') === 'Same') &&
+    obstacleOf(object, anyOther, cluster, settings)?.kind === 'refused'
+  )
+}
+
+/** No namespace is called so. */
+const anyOther = ''
 
 /** Whether the waypoint runs: it has an address, and its controller says Programmed. */
 export function isReady({ status }: gateway.Gateway): boolean {

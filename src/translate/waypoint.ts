@@ -3,21 +3,23 @@ import type * as core from '../apis/core.ts'
 import { isSelected } from './labels.ts'
 import type { NamespaceRule, Settings, WaypointRule } from './settings.ts'
 import { type ClusterSnapshot, namespaceOf } from './snapshot.ts'
+import { useWaypointNamespaceLabel } from './strangers.ts'
 import {
   allowedNamespaces,
   isReady,
   type Obstacle,
   obstacleNow,
   obstacleOf,
+  refusesOthers,
   waypointAccount,
 } from './waypoint-gateway.ts'
 
 export { isSelected } from './labels.ts'
+export { useWaypointNamespaceLabel } from './strangers.ts'
 export { waypointClass } from './waypoint-gateway.ts'
 
 export const dataplaneModeLabel = 'istio.io/dataplane-mode'
 export const useWaypointLabel = 'istio.io/use-waypoint'
-export const useWaypointNamespaceLabel = 'istio.io/use-waypoint-namespace'
 export const ingressUseWaypointLabel = 'istio.io/ingress-use-waypoint'
 
 /** A waypoint by its Gateway. */
@@ -38,7 +40,7 @@ export interface Waypoint extends WaypointReference {
 export function namespaceRule(
   name: string,
   labels: Record<string, string> = {},
-  { namespaces }: Settings,
+  { namespaces }: Pick<Settings, 'namespaces'>,
 ): NamespaceRule | undefined {
   return namespaces.find(({ names, matchLabels }) =>
     names ? names.includes(name) : matchLabels !== undefined && isSelected(labels, matchLabels),
@@ -55,6 +57,14 @@ export function ambientRule(name: string, cluster: ClusterSnapshot, settings: Se
   return labels[dataplaneModeLabel] === 'ambient' ? { names: [name], dataplaneMode: 'ambient' } : undefined
 }
 
+/** The ambient Namespaces that an object of a Namespace reaches: its own, or all of them from the root namespace. */
+export function ambientNamespaces(own: string, cluster: ClusterSnapshot, settings: Settings): string[] {
+  // The settings name Namespaces that files do not always hold.
+  const all = new Set([...cluster.namespaces.keys(), ...settings.namespaces.flatMap(({ names = [] }) => names)])
+  const reached = own === settings.rootNamespace ? [...all].sort() : [own]
+  return reached.filter(name => ambientRule(name, cluster, settings) !== undefined)
+}
+
 /** The waypoint that serves all Services of a Namespace: by its label, else by its rule. Undefined when none does. */
 export function namespaceWaypoint(name: string, cluster: ClusterSnapshot, settings: Settings): Waypoint | undefined {
   const labelled = labelledWaypoint(cluster.namespaces.get(name)?.metadata.labels, name)
@@ -64,9 +74,12 @@ export function namespaceWaypoint(name: string, cluster: ClusterSnapshot, settin
   return waypointAt(waypoint.namespace ?? name, waypoint.name, cluster, name, settings)
 }
 
-/** The waypoint that traffic to a Service passes: by the Service's label, its rule, or its Namespace (in this order). */
+/**
+ * The waypoint that traffic to a Service, or to the hosts of a ServiceEntry, passes: by its own label, its rule, or its
+ * Namespace (in this order).
+ */
 export function serviceWaypoint(
-  service: core.Service,
+  service: core.KubernetesObject,
   cluster: ClusterSnapshot,
   settings: Settings,
 ): Waypoint | undefined {
@@ -88,7 +101,11 @@ export function isShared(waypoint: Waypoint, namespace: string, cluster: Cluster
   if (waypoint.namespace !== namespace) return true
   const { from, selector } = allowedNamespaces(namespace, waypoint.name, settings)
   if (from === 'All' || selector) return true
-  return [...cluster.namespaces].some(([other, namespace]) => {
+  const object = cluster.gateways.get(namespace)?.get(waypoint.name)
+  if (object && refusesOthers(object, cluster, settings)) return false
+  const { namespaces, strangers } = cluster
+  if (strangers.of === namespaces && !strangers.isNamed(waypoint.namespace)) return false
+  return [...namespaces].some(([other, namespace]) => {
     if (other === waypoint.namespace) return false
     const users = [namespace, ...(cluster.services.get(other)?.values() ?? [])]
     const isNamed = users.some(({ metadata }) => isSame(labelledWaypoint(metadata.labels, other), waypoint))

@@ -10,13 +10,13 @@ import { sidestep } from './memory.ts'
 const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 t.test('--help has examples for each command, and --version is that of the package', async t => {
-  for (const command of ['convert', 'explain', 'explain-policy', 'serve']) {
+  for (const command of ['audit', 'convert', 'explain', 'explain-policy', 'serve']) {
     const { code, stdout, stderr } = await sidestep([command, '--help'])
     t.match(stdout, new RegExp(`Examples:\n.*sidestep ${command}`))
     t.equal(stderr, '')
     t.equal(code, 0)
   }
-  t.match((await sidestep(['help', 'convert'])).stdout, 'exit code is 1')
+  t.match((await sidestep(['help', 'convert'])).stdout, /Exit codes:/)
   t.match(await sidestep(['--help']), { code: 0, stdout: /Exit codes/ })
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   t.strictSame(await sidestep(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
@@ -33,8 +33,13 @@ t.test('a mistake on the command line says what was meant, and exits with 2', as
     [['explain', 'A', 'B'], /too many arguments/],
     [['serve', '--port', '70000'], /number from 0 to 65535/],
     [['serve', '--port', '1e3'], /number from 0 to 65535/],
+    [['serve', '--max-held', '7'], /number from 8 to 4096/],
     [['serve', '--snapshot', 'x', '--kubeconfig', 'y'], /cannot be used with option '--snapshot/],
     [['serve', '--tls-cert', 'x'], /--tls-cert and --tls-key belong together/],
+    [['serve', '--tls-secret', 'ca'], /must be NAMESPACE\/NAME/],
+    [['serve', '--tls-secret', 'a/b', '--snapshot', 'x'], /cannot be used with option '--snapshot/],
+    [['serve', '--tls-secret', 'a/b', '--tls-cert', 'x'], /cannot be used with option '--tls-cert/],
+    [['serve', '--service', 'hook'], /--webhook-configuration and --service belong to --tls-secret/],
     [['serve', '--snapshot', 'none'], /none: error: is not there/],
   ]
   for (const [args, hint] of mistakes) {

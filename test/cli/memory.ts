@@ -16,6 +16,10 @@ export interface Surroundings {
   stdin?: string | Uint8Array
   env?: Record<string, string>
   isTTY?: boolean
+  /** In the place of Ctrl-C. */
+  signal?: AbortSignal
+  /** Called with what is written to stdout. */
+  onOutput?: (text: string) => void
   /** The real core, unless a test says what becomes of an object. */
   translate?: Translate<KubernetesObject>
 }
@@ -23,16 +27,23 @@ export interface Surroundings {
 /** Runs one command line; the arguments may hold spaces, so they come one by one. */
 export async function sidestep(
   args: readonly string[],
-  { stdin = '', env = {}, isTTY = false, translate }: Surroundings = {},
+  { stdin = '', env = {}, isTTY = false, signal, onOutput = () => {}, translate }: Surroundings = {},
 ): Promise<Outcome> {
   const written = { stdout: '', stderr: '' }
   const io: Io = {
     stdin: (async function* () {
       yield stdin
     })(),
-    stdout: { isTTY, write: text => (written.stdout += text) },
+    stdout: {
+      isTTY,
+      write(text) {
+        written.stdout += text
+        onOutput(text)
+      },
+    },
     stderr: { isTTY, write: text => (written.stderr += text) },
     env,
+    ...(signal && { signal }),
   }
   const code = await run(args, io, translate ? { translate } : {})
   return { code, ...written }

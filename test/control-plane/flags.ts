@@ -38,18 +38,30 @@ export function apiServerFlags(directory: string, ports: Ports): string[] {
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-key-file=${certificate}`,
     `--service-account-signing-key-file=${key}`,
-    '--service-cluster-ip-range=10.0.0.0/24',
+    '--service-cluster-ip-range=10.0.0.0/16',
     // The endpoints of Service kubernetes may not be on 127.0.0.1, and trying would fill the log.
     '--endpoint-reconciler-type=none',
   ]
 }
 
-export function controllerManagerFlags(directory: string, port: number, kubeconfig: string): string[] {
+/** Of those that make pods, the ones of Deployments and StatefulSets: tests that write pods themselves do without. */
+const workloadControllers = ['deployment-controller', 'replicaset-controller', 'statefulset-controller']
+
+export function controllerManagerFlags(
+  directory: string,
+  port: number,
+  { kubeconfig, hasWorkloads }: { kubeconfig: string; hasWorkloads: boolean },
+): string[] {
   // What a test needs and no more. The ServiceAccount controller is absent, since nothing here runs in a pod.
-  const controllers = ['garbage-collector-controller', 'namespace-controller', 'clusterrole-aggregation-controller']
+  const controllers = [
+    ...['garbage-collector-controller', 'namespace-controller', 'clusterrole-aggregation-controller'],
+    ...(hasWorkloads ? workloadControllers : []),
+  ]
   return [
     `--kubeconfig=${kubeconfig}`,
     '--leader-elect=false',
+    // As kubeadm has it: each controller has its own ServiceAccount, and no more rights than in a cluster.
+    '--use-service-account-credentials',
     `--controllers=${controllers.join(',')}`,
     '--bind-address=127.0.0.1',
     `--secure-port=${port}`,

@@ -8,7 +8,7 @@ import { type Binaries, type Channel, crdFiles, findBinaries } from './binaries.
 import { localCertificate } from './certificate.ts'
 import { type Answer, Client, type RequestOptions } from './client.ts'
 import { installCrds } from './crds.ts'
-import { apiServerFlags, controllerManagerFlags, etcdFlags } from './flags.ts'
+import { apiServerFlags, controllerManagerFlags, etcdFlags, type Ports } from './flags.ts'
 import { freePort } from './ports.ts'
 import { Processes } from './processes.ts'
 import { type Outcome, run } from './run.ts'
@@ -19,8 +19,11 @@ import { newProbe, type Webhooks, webhookConfigurations, webhooksInEffect } from
 export interface ControlPlaneOptions {
   /** The channel of Gateway API whose CRDs are installed beside Istio's; `none` for no CRDs at all. */
   channel?: Channel | 'none'
-  /** Whether kube-controller-manager collects garbage, empties namespaces that go, and aggregates cluster roles. */
-  controllers?: boolean
+  /**
+   * Whether kube-controller-manager collects garbage, empties namespaces that go, and aggregates cluster roles; with
+   * `workloads` it makes the pods of Deployments and StatefulSets too.
+   */
+  controllers?: boolean | 'workloads'
 }
 
 /** One object or several, as values or as YAML. */
@@ -69,7 +72,7 @@ async function start(
   const tokens = newTokens()
   const { key, cert } = await localCertificate()
   const client = new Client(`https://127.0.0.1:${ports.apiServer}`, cert, tokens)
-  const controlPlane = new ControlPlane(binaries.kubectl, directory, processes, client)
+  const controlPlane = new ControlPlane(binaries, ports, directory, processes, client)
   await writeFile(join(directory, 'server.key'), key)
   await writeFile(join(directory, 'server.crt'), cert)
   await writeFile(join(directory, 'tokens.csv'), tokenFile(tokens))
@@ -78,11 +81,7 @@ async function start(
   }
 
   await processes.start(binaries.etcd, etcdFlags(directory, ports))
-  await processes.start(binaries.apiServer, apiServerFlags(directory, ports))
-  const answers = async (path: string) => (await client.request('GET', path)).status === 200
-  await until('kube-apiserver to be ready', () => answers('/readyz'), { signal })
-  // The API server makes it only after it has reported that it is ready.
-  await until('namespace default', () => answers('/api/v1/namespaces/default'), { signal })
+  await controlPlane.startApiServer()
 
   if (channel !== 'none') {
     const crds = await crdFiles()
@@ -93,7 +92,8 @@ async function start(
   if (controllers) {
     if (!binaries.controllerManager) throw new Error(`there is no kube-controller-manager in ${binaries.directory}`)
     const port = await freePort()
-    const flags = controllerManagerFlags(directory, port, controlPlane.kubeconfig())
+    const hasWorkloads = controllers === 'workloads'
+    const flags = controllerManagerFlags(directory, port, { kubeconfig: controlPlane.kubeconfig(), hasWorkloads })
     await processes.start(binaries.controllerManager, flags)
     const manager = new Client(`https://127.0.0.1:${port}`, cert, tokens)
     const isHealthy = async () => (await manager.request('GET', '/healthz')).status === 200
@@ -107,13 +107,15 @@ async function start(
 export class ControlPlane {
   /** Where everything of it is; gone after stop(). */
   readonly directory: string
-  readonly #kubectl: string
+  readonly #binaries: Binaries
+  readonly #ports: Ports
   readonly #processes: Processes
   readonly #client: Client
 
   /** @internal Use startControlPlane. */
-  constructor(kubectl: string, directory: string, processes: Processes, client: Client) {
-    this.#kubectl = kubectl
+  constructor(binaries: Binaries, ports: Ports, directory: string, processes: Processes, client: Client) {
+    this.#binaries = binaries
+    this.#ports = ports
     this.directory = directory
     this.#processes = processes
     this.#client = client
@@ -139,7 +141,7 @@ export class ControlPlane {
     // Its caches and settings are below HOME, and the developer's own have no business here.
     const { directory } = this
     const env = { PATH: process.env.PATH, HOME: directory, TMPDIR: directory, KUBECONFIG: this.kubeconfig(user) }
-    return run(this.#kubectl, args, { env, cwd: directory, ...(stdin !== undefined && { stdin }) })
+    return run(this.#binaries.kubectl, args, { env, cwd: directory, ...(stdin !== undefined && { stdin }) })
   }
 
   /** `kubectl apply`, which has to succeed. */
@@ -182,6 +184,36 @@ export class ControlPlane {
     const probe = newProbe()
     await this.apply(webhookConfigurations(webhooks, probe))
     await webhooksInEffect(this.#client, probe, this.#processes.failure)
+  }
+
+  /** Starts the API server, and returns when it is ready. */
+  async startApiServer(): Promise<void> {
+    const { failure: signal } = this.#processes
+    await this.#processes.start(this.#binaries.apiServer, apiServerFlags(this.directory, this.#ports))
+    const answers = async (path: string) => (await this.request('GET', path)).status === 200
+    await until('kube-apiserver to be ready', () => answers('/readyz'), { signal })
+    // The API server makes it only after it has reported that it is ready.
+    await until('namespace default', () => answers('/api/v1/namespaces/default'), { signal })
+  }
+
+  /** Ends the API server and starts it again, as an upgrade does. */
+  async restartApiServer(): Promise<void> {
+    await this.#processes.end(this.#binaries.apiServer)
+    await this.startApiServer()
+  }
+
+  /** Makes etcd forget all that is not stored any more, as the API server has it do every five minutes. */
+  async compact(): Promise<void> {
+    const { revision } = (await this.#etcd('range', { key: btoa('x') })).header
+    await this.#etcd('compaction', { revision, physical: true })
+  }
+
+  /** https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway */
+  async #etcd(call: string, body: object): Promise<{ header: { revision: string } }> {
+    const url = `http://127.0.0.1:${this.#ports.etcd}/v3/kv/${call}`
+    const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
+    if (!response.ok) throw new Error(`etcd: ${call}: ${await response.text()}`)
+    return response.json() as Promise<{ header: { revision: string } }>
   }
 
   /** The end of every process's log. */

@@ -36,7 +36,7 @@ const watchdogScript = `
 export class Processes {
   readonly #directory: string
   readonly #watchdog: ChildProcess
-  readonly #running: Running[] = []
+  #running: Running[] = []
   readonly #failure = new AbortController()
   #stopped: Promise<void> | undefined
 
@@ -75,7 +75,8 @@ export class Processes {
     exited.catch(() => {}) // Awaited by stop(), if at all.
     child.once('exit', (code, signal) => {
       if (child.pid) rmSync(this.#pidFile(child.pid), { force: true })
-      if (!this.#stopped) this.#fail(new Error(`${name} ended by itself (${signal ?? code})`))
+      const isWanted = this.#running.some(running => running.child === child)
+      if (!this.#stopped && isWanted) this.#fail(new Error(`${name} ended by itself (${signal ?? code})`))
     })
     child.once('error', error => this.#fail(error))
     this.#running.push({ name, child, exited })
@@ -92,6 +93,13 @@ export class Processes {
     return (await Promise.all(tails)).join('\n')
   }
 
+  /** Ends what was started by this command, so that it can be started again. */
+  async end(command: string): Promise<void> {
+    const ended = this.#running.filter(({ name }) => name === basename(command))
+    this.#running = this.#running.filter(running => !ended.includes(running))
+    for (const running of ended) await terminate(running)
+  }
+
   /** Ends everything, the last that was started first, and removes the directory. */
   stop(): Promise<void> {
     this.#stopped ??= this.#end()
@@ -99,14 +107,7 @@ export class Processes {
   }
 
   async #end(): Promise<void> {
-    for (const { child, exited } of this.#running.reverse()) {
-      if (child.exitCode !== null || child.signalCode !== null || !child.pid) continue
-      child.ref() // Or Node would end here, with nothing left to wait for.
-      child.kill('SIGTERM')
-      const patience = setTimeout(() => child.kill('SIGKILL'), termSeconds * 1000)
-      await exited
-      clearTimeout(patience)
-    }
+    for (const running of this.#running.reverse()) await terminate(running)
     await rm(this.#directory, { recursive: true, force: true })
     this.#watchdog.ref()
     const gone = once(this.#watchdog, 'exit')
@@ -125,6 +126,15 @@ export class Processes {
   #pidFile(pid: number): string {
     return join(this.#directory, 'processes', String(pid))
   }
+}
+
+async function terminate({ child, exited }: Running): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || !child.pid) return
+  child.ref() // Or Node would end here, with nothing left to wait for.
+  child.kill('SIGTERM')
+  const patience = setTimeout(() => child.kill('SIGKILL'), termSeconds * 1000)
+  await exited
+  clearTimeout(patience)
 }
 
 /** Lets Node end while the child runs. */

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 const intervalMilliseconds = 50
 
 export interface UntilOptions {
+  /** When what is waited for counts as never coming: no measure of how fast anything is, which depends on the machine. */
   seconds?: number
   /** Ends the wait early, with the reason of the abort. */
   signal?: AbortSignal
@@ -16,7 +17,7 @@ export interface UntilOptions {
 export async function until<T>(
   what: string,
   attempt: () => Promise<T | undefined | false>,
-  { seconds = 60, signal }: UntilOptions = {},
+  { seconds = 240, signal }: UntilOptions = {},
 ): Promise<T> {
   const deadline = performance.now() + seconds * 1000
   let lastError: unknown

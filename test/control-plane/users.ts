@@ -12,6 +12,8 @@ export const users = {
   controller: serviceAccount('kubeflow', 'controller'),
   /** sidestep itself, as its Deployment runs it. */
   sidestep: serviceAccount('sidestep-system', 'sidestep'),
+  /** Whoever runs `sidestep audit`, in a pipeline for example. */
+  auditor: serviceAccount('default', 'auditor'),
 } as const satisfies Record<string, { username: string; groups: string[] }>
 
 export type User = keyof typeof users

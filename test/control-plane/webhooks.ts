@@ -1,76 +1,42 @@
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseAllDocuments } from 'yaml'
 import type { Client } from './client.ts'
 import { until } from './until.ts'
 
 export interface Webhooks {
   /** Where the webhook listens, without a path: `https://127.0.0.1:<port>`. */
   url: string
-  /** What signs its certificate, in PEM. */
-  caBundle: string
+  /** What signs its certificate, in PEM; without it, whoever runs the webhook has to write it. */
+  caBundle?: string
+  /** What becomes of an admission that the webhook does not answer: by default what the deployment says. */
+  failurePolicy?: 'Ignore' | 'Fail'
 }
 
 type Kind = 'mutate' | 'validate'
 
-const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease']
-
-/** What the two configurations have in common. Only v1 is listed: matchPolicy Equivalent converts the older versions. */
-const admission = {
-  rules: [
-    rule('networking.istio.io', 'v1', ['virtualservices', 'gateways'], 'Namespaced'),
-    rule(
-      'security.istio.io',
-      'v1',
-      ['authorizationpolicies', 'requestauthentications', 'peerauthentications'],
-      'Namespaced',
-    ),
-    rule('', 'v1', ['namespaces'], 'Cluster'),
-  ],
-  namespaceSelector: {
-    matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: systemNamespaces }],
-  },
-  matchPolicy: 'Equivalent',
-  sideEffects: 'None',
-  timeoutSeconds: 5,
-  admissionReviewVersions: ['v1'],
-}
+/** As deployed, which is what the tests are to show; in base/ all values have their defaults. */
+const deployed = join(import.meta.dirname, '../../deploy/kustomize/base/webhooks.yaml')
 
 /** The two webhook configurations, by URL, since there is no Service network here. */
-export function webhookConfigurations({ url, caBundle }: Webhooks, probe: string): object[] {
-  const clientConfig = (path: string) => ({
-    url: new URL(path, url).href,
-    caBundle: Buffer.from(caBundle).toString('base64'),
+export function webhookConfigurations({ url, caBundle, failurePolicy }: Webhooks, probe: string): object[] {
+  return parseAllDocuments(readFileSync(deployed, 'utf8')).map(document => {
+    const configuration = document.toJS()
+    const kind = configuration.kind === 'MutatingWebhookConfiguration' ? 'mutate' : 'validate'
+    const [deployedWebhook] = configuration.webhooks
+    const webhook = {
+      ...deployedWebhook,
+      clientConfig: {
+        url: new URL(deployedWebhook.clientConfig.service.path, url).href,
+        ...(caBundle !== undefined && { caBundle: Buffer.from(caBundle).toString('base64') }),
+      },
+      ...(failurePolicy && { failurePolicy }),
+      // A machine that runs several control planes at once may be slow.
+      timeoutSeconds: 10,
+    }
+    return { ...configuration, webhooks: [webhook, probeWebhook(kind, probe)] }
   })
-  return [
-    {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind: 'MutatingWebhookConfiguration',
-      metadata: { name: 'sidestep' },
-      webhooks: [
-        {
-          ...admission,
-          name: 'mutate.sidestep.dev',
-          clientConfig: clientConfig('/mutate'),
-          failurePolicy: 'Ignore',
-          reinvocationPolicy: 'IfNeeded',
-        },
-        probeWebhook('mutate', probe),
-      ],
-    },
-    {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind: 'ValidatingWebhookConfiguration',
-      metadata: { name: 'sidestep' },
-      webhooks: [
-        {
-          ...admission,
-          name: 'validate.sidestep.dev',
-          clientConfig: clientConfig('/validate'),
-          failurePolicy: 'Ignore',
-        },
-        probeWebhook('validate', probe),
-      ],
-    },
-  ]
 }
 
 /** What this registration's probes are recognised by; another one for each, so that a changed URL is noticed as well. */

@@ -1,9 +1,9 @@
 // Arbitrary ways to the end state: where a live cluster starts, what people do meanwhile, and who is first.
 import fc from 'fast-check'
 import { applicationPolicy, type Case, cases, type Draft, onlyLeftOut, policyOf } from './generate.ts'
-import type { Ingress } from './landscape.ts'
+import { type Ingress, pods } from './landscape.ts'
 import { idOf } from './live-cluster.ts'
-import type { Change } from './people.ts'
+import type { Change, Sidecar } from './people.ts'
 import { keyOf } from './world.ts'
 
 export interface Way {
@@ -14,6 +14,7 @@ export interface Way {
   ingress: Ingress
   late: string[]
   changes: Change[]
+  sidecars: Sidecar[]
   patient: boolean
   /** What happens when several things can. */
   choices: number[]
@@ -33,6 +34,12 @@ const draftedChange: fc.Arbitrary<DraftedChange> = fc.record({
   draft: fc.oneof({ arbitrary: fc.constant(undefined), weight: 1 }, { arbitrary: applicationPolicy, weight: 2 }),
 })
 
+/** The same pod twice loses it in between. */
+const sidecar: fc.Arbitrary<Sidecar> = fc.record({
+  pod: fc.constantFrom(...pods.filter(({ metadata }) => namespaces.includes(metadata.namespace ?? '')).map(keyOf)),
+  by: fc.constantFrom('template', 'template', 'label', 'unjudged label'),
+})
+
 /** Mostly nothing of a kind happens, so that what happens can be told. */
 function seldom<T>(items: fc.Arbitrary<T[]>): fc.Arbitrary<T[]> {
   return fc.oneof({ arbitrary: fc.constant<T[]>([]), weight: 2 }, { arbitrary: items, weight: 1 })
@@ -47,6 +54,7 @@ export const ways: fc.Arbitrary<Way> = fc
     ingress: fc.nat({ max: 2 }),
     late: seldom(fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 2 })),
     changes: seldom(fc.array(draftedChange, { minLength: 1, maxLength: 2 })),
+    sidecars: seldom(fc.array(sidecar, { minLength: 1, maxLength: 2 })),
     patient: fc.boolean(),
     choices: fc.array(fc.nat({ max: 1_000_000 }), { maxLength: 120, size: 'max' }),
   })
@@ -57,7 +65,7 @@ export const ways: fc.Arbitrary<Way> = fc
     late: late.flatMap(index => given.landscape.services.slice(index, index + 1).map(keyOf)),
     changes: changes.map(change => changeOf(given, change)),
   }))
-  .map(way => ({ ...way, ...onlyLeftOut({ injected: [], late: [], changes: [], ambient: [] }) }))
+  .map(way => ({ ...way, ...onlyLeftOut({ injected: [], late: [], changes: [], ambient: [], sidecars: [] }) }))
 
 const startsOf: Record<Ingress, Ingress[]> = { old: ['old'], both: ['old', 'both'], new: ['old', 'both', 'new'] }
 

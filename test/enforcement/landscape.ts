@@ -42,7 +42,7 @@ export interface Variation {
   waypoint: 'each' | 'apart' | 'neighbour'
   /** The Services of the teams that are enrolled. */
   enrolled: 'all' | string[]
-  /** Whether ingress traffic passes the waypoint, in kubeflow and in the teams. */
+  /** Whether ingress traffic goes through the waypoint, in kubeflow and in the teams. */
   ingressUseWaypoint: { kubeflow: boolean; teams: boolean }
   directCallers: DirectCaller[]
 }
@@ -218,8 +218,15 @@ const waypointIps: Record<string, string> = {
 export function captured(pod: RunningPod): RunningPod {
   const { annotations = {} } = pod.metadata
   const isGateway = pod.spec?.containers?.every(({ name }) => name === 'istio-proxy')
-  if (isGateway || annotations[sidecarAnnotation] || annotations[redirectionAnnotation]) return pod
+  if (isGateway || annotations[sidecarAnnotation] || annotations[redirectionAnnotation] === 'enabled') return pod
   return { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [redirectionAnnotation]: 'enabled' } } }
+}
+
+/** The pod as istio-cni leaves it when its namespace is ambient no longer. That it was is to be seen, unlike in a cluster. */
+export function released(pod: RunningPod): RunningPod {
+  const { annotations = {} } = pod.metadata
+  if (annotations[redirectionAnnotation] !== 'enabled') return pod
+  return { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [redirectionAnnotation]: 'left' } } }
 }
 
 /** The pod as the injector leaves it. */

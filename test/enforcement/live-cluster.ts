@@ -6,7 +6,7 @@ import type * as translator from '../../src/translate/index.ts'
 import type { Settings } from '../../src/translate/settings.ts'
 import { type ClusterSnapshot, snapshotOf } from '../../src/translate/snapshot.ts'
 import { isAmbientNamespace, type Source } from './end-state.ts'
-import { captured, deployed, newIngress } from './landscape.ts'
+import { captured, deployed, newIngress, released } from './landscape.ts'
 import { snapshotAfter } from './live-snapshot.ts'
 import { memoized } from './memoized.ts'
 import type { Plans } from './people.ts'
@@ -36,7 +36,7 @@ export interface Write {
 /**
  * `change`: a user creates or changes a policy, or deletes it, and then there is no `source`.
  * `capture`: pods come under ztunnel where nothing was checked before. `ingress`: a new gateway begins to serve.
- * `restart`: a pod comes back without its sidecar. `service`: a Service appears. `collection`: a companion goes with its
+ * `restart`: a pod comes back without its sidecar, or with one. `service`: a Service appears. `collection`: a companion goes with its
  * source.
  */
 export type Deed =
@@ -101,6 +101,12 @@ function deleted(object: core.KubernetesObject): Write {
   return { what: `deletes ${idOf(object)}`, deletes: object }
 }
 
+/** Whether sidestep refuses what is stored, and so leaves it where it is. */
+export function isRefused(cluster: Cluster, id: string): boolean {
+  const source = cluster.objects.get(id)
+  return source !== undefined && cluster.translate(source, cluster.snapshot, cluster.settings).denial !== undefined
+}
+
 /** Whether sidestep has nothing left to write. */
 export function isAtRest(cluster: Cluster): boolean {
   return collects(cluster).length === 0 && sourceIds(cluster).every(id => nextWrites(cluster, id).length === 0)
@@ -130,26 +136,34 @@ function companionsOf(cluster: Cluster, source: string): core.KubernetesObject[]
   return companions(cluster).get(source) ?? []
 }
 
-function sourceKeyOf({ kind, metadata }: core.KubernetesObject): string {
+export function sourceKeyOf({ kind, metadata }: core.KubernetesObject): string {
   return [kind, metadata.namespace, metadata.name].filter(Boolean).join('/')
 }
 
-/** What the webhook makes of an object that somebody stores; nothing when it refuses. */
+/** What the webhook, which knows what has been stored before, makes of an object; nothing when it refuses. */
 export function admitted<K extends core.KubernetesObject>(cluster: Cluster, object: K): K | undefined {
-  const snapshot = snapshotAfter(cluster.snapshot, [object], [])
-  const { object: stored, denial } = cluster.translate(object, snapshot, cluster.settings)
+  const { object: stored, denial } = cluster.translate(object, cluster.snapshot, cluster.settings)
   return denial ? undefined : (stored as K)
 }
 
 // Istio -----------------------------------------------------------------------------------------------------------------
 
-/** istiod deploys a Gateway that has no status yet; istio-cni captures the pods of an ambient namespace. */
+/**
+ * istiod deploys a Gateway that has no status yet; istio-cni captures the pods of an ambient namespace, and lets go those of
+ * one that is so no longer.
+ */
 export function istioWrites(cluster: Cluster): Write[] {
   const objects = [...cluster.objects.values()]
   const gateways = objects.filter(
     (object): object is gateway.Gateway => object.kind === 'Gateway' && !('status' in object),
   )
   const pods = objects.filter((object): object is RunningPod => object.kind === 'Pod')
+  const releases = objects
+    .filter(object => object.kind === 'Namespace' && !isAmbientNamespace(object))
+    .map(({ metadata: { name } }) => ({
+      what: `istio-cni lets go ${name}`,
+      puts: pods.filter(pod => pod.metadata.namespace === name && released(pod) !== pod).map(released),
+    }))
   const captures = objects.filter(isAmbientNamespace).map(({ metadata: { name } }) => ({
     what: `istio-cni captures ${name}`,
     puts: pods.filter(pod => pod.metadata.namespace === name && captured(pod) !== pod).map(captured),
@@ -160,7 +174,7 @@ export function istioWrites(cluster: Cluster): Write[] {
       const write = { what: `istiod deploys ${idOf(object)}`, puts: deployed(object) }
       return keyOf(object) === newIngress ? { ...write, by: { kind: 'ingress' } } : write
     }),
-    ...captures.filter(({ puts }) => puts.length > 0),
+    ...[...captures, ...releases].filter(({ puts }) => puts.length > 0),
   ]
 }
 

@@ -1,27 +1,19 @@
 // Ways to break the translation of policies, each of which the properties of never-looser.ts have to see.
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of the sources
 
-export interface Mutation {
-  /** What is broken, as a sentence. */
-  name: string
-  /** Below src/translate. */
-  file: string
-  /** The text, which occurs there once, and what stands in its place. */
-  from: string
-  to: string
-}
+import type { Mutation, Table } from '../support/mutations.ts'
 
-export const mutations: Mutation[] = [
+const mutations: Mutation[] = [
   {
     name: 'no guard: pods are left to whatever else there is',
-    file: 'authorization-policy/order.ts',
+    file: 'authorization-policy/standing.ts',
     from: "if (guard === 'none') return []",
     to: 'if (guard) return []',
   },
   {
     name: 'no guard of what refuses by HTTP',
     file: 'authorization-policy/plan.ts',
-    from: "return isEnvoys && action !== 'AUDIT' && rules.length > 0 ? 'denying' : 'none'",
+    from: "return isRefusingByHTTP(policy) ? 'denying' : 'none'",
     to: "return 'none'",
   },
   {
@@ -69,8 +61,8 @@ export const mutations: Mutation[] = [
   {
     name: 'order: a guard opens before what refuses is in force',
     file: 'authorization-policy/order.ts',
-    from: '(isRead && refusal === undefined)',
-    to: '(isRead || refusal !== undefined)',
+    from: '(guard.isRead && !refusals[i])',
+    to: 'guard.isRead',
   },
   {
     name: 'order: an ALLOW stands on the new gateway before what refuses there',
@@ -87,14 +79,14 @@ export const mutations: Mutation[] = [
   {
     name: 'order: the policy leaves its selector before its guard stands',
     file: 'authorization-policy/order.ts',
-    from: "const mayLeave = !guardMissing || plan.guard === 'none' || hasNoEffectAtPods(policy, context)",
+    from: "const mayLeave = !guardMissing || plan.guard === 'none' || (!isHeld && hasNoEffectAtPods(policy, context))",
     to: 'const mayLeave = true',
   },
   {
     name: 'order: a guard opens before the waypoint asks',
-    file: 'authorization-policy/order.ts',
-    from: 'const isRead = plan.attachments.length > 0 && !waypoint && !twinMissing && stands',
-    to: 'const isRead = plan.attachments.length > 0',
+    file: 'authorization-policy/standing.ts',
+    from: 'plan.attachments.length > 0 && stands && twins.length === 0 && !missingWaypoint(places)',
+    to: 'plan.attachments.length > 0',
   },
   {
     name: 'order: pods are captured before their guards stand',
@@ -105,8 +97,8 @@ export const mutations: Mutation[] = [
   {
     name: 'order: a policy goes back to its selector while a twin is missing',
     file: 'authorization-policy/order.ts',
-    from: 'if (kept && !mayLeaveTargets)',
-    to: 'if (kept && plan.isMoved && !mayLeaveTargets)',
+    from: 'if (keptRefs && !mayLeaveTargets)',
+    to: 'if (keptRefs && plan.isMoved && !mayLeaveTargets)',
   },
   {
     name: 'enrolment: before every policy is where the waypoint asks it',
@@ -139,3 +131,5 @@ export const mutations: Mutation[] = [
     to: 'if (rules) return policy\n',
   },
 ]
+
+export const table: Table<Mutation> = { mutations, folder: 'src/translate', property: 'test/enforcement' }

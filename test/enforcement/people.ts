@@ -3,7 +3,7 @@
 import type * as core from '../../src/apis/core.ts'
 import type * as istio from '../../src/apis/istio.ts'
 import { isAmbientNamespace, type Source } from './end-state.ts'
-import { captured, type Ingress, newIngress, newIngressGateway, oldIngress, restarted } from './landscape.ts'
+import { captured, type Ingress, injected, newIngress, newIngressGateway, oldIngress, restarted } from './landscape.ts'
 import { admitted, type Cluster, idOf, type Write } from './live-cluster.ts'
 import { keyOf, type RunningPod, sidecarAnnotation } from './world.ts'
 
@@ -13,6 +13,7 @@ export interface Plans {
   changes: Change[]
   services: core.Service[]
   ingress: Ingress
+  sidecars: Sidecar[]
 }
 
 /** A new text for a policy that is there, or none: it is deleted. */
@@ -24,6 +25,17 @@ export interface Change {
   form: 'replace' | 'apply'
 }
 
+/** A pod that comes to have a sidecar, once something injects one. */
+export interface Sidecar {
+  /** Its key. */
+  pod: string
+  /**
+   * What does: its template demands one; or somebody labels its Namespace, with what the webhook makes of that or, while
+   * nobody answers for the webhook (failurePolicy Ignore), just so. `restart`: only what is there already.
+   */
+  by: 'template' | 'label' | 'unjudged label' | 'restart'
+}
+
 /** One function for each who may write next, with what is possible now. What the webhook refuses is not. */
 export function peopleWrites(cluster: Cluster, plans: Plans): (() => Write[])[] {
   return [
@@ -33,6 +45,7 @@ export function peopleWrites(cluster: Cluster, plans: Plans): (() => Write[])[] 
     () => movesIngress(cluster, plans),
     () => stopsInjection(cluster),
     () => restarts(cluster),
+    () => firstOf(plans.sidecars, sidecar => bringsSidecar(cluster, plans, sidecar)),
   ]
 }
 
@@ -120,4 +133,26 @@ function restarts({ objects }: Cluster): Write[] {
       const put = isAmbientNamespace(namespace) ? captured(bare) : bare
       return [{ what: `owner restarts ${keyOf(pod)}`, puts: [put], by: { kind: 'restart' as const } }]
     })
+}
+
+/** A pod with a sidecar stays as it is when it runs anew, and waits for its turn to lose it. */
+function bringsSidecar(cluster: Cluster, plans: Plans, sidecar: Sidecar): Write | undefined {
+  const { objects } = cluster
+  const pod = objects.get(`Pod ${sidecar.pod}`) as RunningPod | undefined
+  const namespace = objects.get(`Namespace /${pod?.metadata.namespace}`)
+  if (!pod || !namespace || pod.metadata.annotations?.[sidecarAnnotation] !== undefined) return undefined
+  const leaving = (...kept: Sidecar[]) => {
+    const others = plans.sidecars.filter(other => other !== sidecar)
+    return { ...plans, sidecars: [...others, ...kept] }
+  }
+  if (sidecar.by === 'template' || isInjecting(namespace)) {
+    const what = `owner restarts ${sidecar.pod} with a sidecar`
+    return { what, puts: [injected(pod)], by: { kind: 'restart' }, left: leaving() }
+  }
+  if (sidecar.by === 'restart') return undefined
+  const labels = { ...namespace.metadata.labels, 'istio-injection': 'enabled' }
+  const labelled = { ...namespace, metadata: { ...namespace.metadata, labels } }
+  const object = sidecar.by === 'label' ? admitted(cluster, labelled) : labelled
+  const what = `somebody lets ${namespace.metadata.name} inject again (${sidecar.by})`
+  return object && { what, puts: [object], left: leaving({ ...sidecar, by: 'restart' }) }
 }

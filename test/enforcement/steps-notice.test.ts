@@ -4,10 +4,12 @@ import t, { type Test } from 'tap'
 import type * as core from '../../src/apis/core.ts'
 import type * as istio from '../../src/apis/istio.ts'
 import { translate } from '../../src/translate/index.ts'
+import type { Workload } from '../../src/translate/snapshot.ts'
 import type { Translation } from '../../src/translate/translation.ts'
 import { policyOf } from './generate.ts'
 import { landscapeOf, usual } from './landscape.ts'
 import { idOf } from './live-cluster.ts'
+import type { Sidecar } from './people.ts'
 import type { HTTP } from './request.ts'
 import { requestsOf } from './requests.ts'
 import { follow, openAtEnd, type Start } from './steps.ts'
@@ -31,6 +33,7 @@ const start: Start = {
   late: [],
   ambient: [],
   injected: [],
+  sidecars: [],
   ingress: 'old',
   patient: false,
 }
@@ -112,6 +115,53 @@ t.test('a pod that comes back without its sidecar and meets a DENY that ztunnel 
   )
 })
 
+t.test('a pod that comes to have a sidecar, and a guard that sidecars pass over', async t => {
+  const comes = { ...start, sources: [l7Deny], present: 1, sidecars: [notebookSidecar('template')] }
+  const passedOver = spoilt(({ companions }) => ({ companions: companions.map(forZtunnelAlone) }), hasty)
+  t.strictSame(caught(comes), [])
+  isCaught(t, { ...comes, translate: passedOver }, /^owner restarts team-a\/notebook with a sidecar/)
+})
+
+t.test('a pod that comes to have a sidecar, and a policy that left its selector before its guard stood', async t => {
+  const sidecars = [notebookSidecar('template')]
+  const comes = { ...start, sources: [l7Deny], present: 1, injected: ['team-a'], sidecars }
+  const early: Translate = (object, cluster, settings) => {
+    const byName = new Map(cluster.authorizationPolicies.get('team-a'))
+    if (!byName.get('policy-1')?.spec?.targetRefs) byName.delete('policy-1')
+    const authorizationPolicies = new Map(cluster.authorizationPolicies).set('team-a', byName)
+    return translate(object, { ...cluster, authorizationPolicies }, settings)
+  }
+  t.strictSame(caught(comes), [])
+  isCaught(t, { ...comes, translate: early }, /^owner restarts team-a\/notebook with a sidecar/)
+})
+
+t.test('a pod that comes to have a sidecar, and is taken for one without', async t => {
+  const denyB = policyOf({ place: notebook, spec: { action: 'DENY', rules: toB } }, 'policy-1')
+  const comes = { ...start, sources: [denyB], present: 1, sidecars: [notebookSidecar('template')] }
+  const blind: Translate = (object, cluster, settings) => {
+    const workloads = new Map(
+      [...cluster.workloads].map(([namespace, byName]) => [namespace, new Map([...byName].map(withoutSidecar))]),
+    )
+    return translate(object, { ...cluster, workloads }, settings)
+  }
+  t.strictSame(caught(comes), [])
+  isCaught(t, { ...comes, translate: blind }, /^denied at rest/)
+})
+
+t.test('injection that comes back unseen, and a Namespace that leaves ambient for it', async t => {
+  const given = { ...start, injected: ['team-a'], sidecars: [notebookSidecar('unjudged label')], sources: [l7Deny] }
+  const forgetful: Translate = (object, cluster, settings) => {
+    const { labels = {}, annotations: _, ...metadata } = cluster.namespaces.get('team-a')?.metadata ?? {}
+    const { 'istio.io/dataplane-mode': __, ...others } = labels
+    const bare = { apiVersion: 'v1', kind: 'Namespace', metadata: { ...metadata, labels: others } } as const
+    const isBack = labels['istio-injection'] === 'enabled' && object.kind === 'Namespace'
+    const namespaces = new Map(cluster.namespaces).set('team-a', bare)
+    return translate(object, isBack ? { ...cluster, namespaces } : cluster, settings)
+  }
+  t.strictSame(caught(given), [])
+  isCaught(t, { ...given, translate: forgetful }, /^istio-cni lets go team-a/)
+})
+
 t.test('an ingress that moves, and its ALLOW before its DENY', async t => {
   const ingress = { namespace: 'istio-system', selector: { app: 'istio-ingressgateway' } }
   const sources = [
@@ -149,6 +199,7 @@ function caught(given: Start): string[] {
   const writes = seeds.map(seed => {
     const outcome = follow({ ...given, patient: seed % 2 === 0 }, requests, chooser(seed))
     if (outcome.opened.length > 0) return outcome.writes.at(-1)
+    if (outcome.lost.length > 0) return `denied at rest after ${outcome.writes.at(-1)}`
     return openAtEnd(outcome, given.landscape, requests).length > 0 ? 'open at the end' : undefined
   })
   return [...new Set(writes)].filter(write => write !== undefined)
@@ -186,6 +237,23 @@ function spoilt(
     return Object.keys(spoiled).length > 0 ? { ...kept, ...spoiled } : result
   }
   return spoil as unknown as Translate
+}
+
+function notebookSidecar(by: Sidecar['by']): Sidecar {
+  return { pod: 'team-a/notebook', by }
+}
+
+/** With the condition by HTTP that no request meets, as guards have it as long as the policy itself is at the sidecars. */
+function forZtunnelAlone(object: core.KubernetesObject): core.KubernetesObject {
+  const { spec } = object as istio.AuthorizationPolicy
+  if (spec.targetRefs || spec.action !== 'DENY') return object
+  const from = [{ source: { notIpBlocks: ['0.0.0.0/32'], requestPrincipals: ['nobody'] } }]
+  const rules = (spec.rules ?? []).map(rule => ({ ...rule, from }))
+  return { ...object, spec: { ...spec, rules } } as core.KubernetesObject
+}
+
+function withoutSidecar([name, workload]: [string, Workload]): [string, Workload] {
+  return [name, { ...workload, state: workload.state === 'sidecar' ? 'ambient' : workload.state }]
 }
 
 function withOldRules(object: core.KubernetesObject): core.KubernetesObject {

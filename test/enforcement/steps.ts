@@ -1,5 +1,6 @@
 // A live cluster from untranslated objects to the fixed point, one write at a time in an arbitrary order.
 import type * as core from '../../src/apis/core.ts'
+import type * as istio from '../../src/apis/istio.ts'
 import { asBefore, type Difference, looser, worldBefore } from './compare.ts'
 import type { Source } from './end-state.ts'
 import {
@@ -19,15 +20,18 @@ import {
   collects,
   idOf,
   isAtRest,
+  isRefused,
   istioWrites,
   nextWrites,
   sourceIds,
+  sourceKeyOf,
   type Write,
   worldIn,
 } from './live-cluster.ts'
-import { changedBetween, decideAtIngress, decideBehindIngress, decideInAmbient } from './model.ts'
-import { type Change, type Plans, peopleWrites } from './people.ts'
+import { changedBetween, decideAtIngress, decideBehindIngress, decideInAmbient, decideWithSidecars } from './model.ts'
+import { type Change, type Plans, peopleWrites, type Sidecar } from './people.ts'
 import type { Request } from './request.ts'
+import { waypointOn } from './waypoint.ts'
 import { keyOf, type World } from './world.ts'
 
 export interface Start {
@@ -44,6 +48,8 @@ export interface Start {
   ambient: string[]
   /** The namespaces whose pods still have sidecars. */
   injected: string[]
+  /** The pods that come to have sidecars, which they have not at the start. */
+  sidecars: Sidecar[]
   /** The ingress at the start. */
   ingress: Ingress
   /** Whether people wait until sidestep and Istio have nothing left to write, each time. */
@@ -57,6 +63,8 @@ export interface Outcome {
   writes: string[]
   /** Requests that the last write opened, though sidecars would deny them. */
   opened: Difference[]
+  /** Requests that sidecars would allow, and that one denies although sidestep was done with all before the next write. */
+  lost: Difference[]
 }
 
 const limit = 600
@@ -72,18 +80,21 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
   const here = start.sources.slice(0, start.present)
   let cluster = clusterOf(landscape.settings, translate, [...startObjects(start), ...here])
   let plans: Plans = plansOf(start)
-  let promise: Promised = { landscape, versions: [here], befores: [], isHasty: false, late: [] }
+  let promise = promisedAtRest(landscape, here)
   let open = openIn(worldIn(cluster), promise, requests)
   const writes: string[] = []
   while (writes.length < limit) {
     const write = chooseWrite(cluster, plans, start.patient, choose)
     const [sources = []] = promise.versions
-    if (!write) return { cluster, sources, writes, opened: [] }
+    if (!write) return { cluster, sources, writes, opened: [], lost: [] }
     const isResting = isPersons(write) && isAtRest(cluster)
+    if (isResting) promise = { ...promise, fresh: [] }
     if (isResting && promise.versions.length > 1) {
-      promise = { ...promise, versions: [sources], befores: [], isHasty: false, late: [] }
+      promise = promisedAtRest(landscape, sources)
       open = openIn(worldIn(cluster), promise, requests)
     }
+    const lost = isResting ? lostAtSidecars(cluster, promise, requests) : []
+    if (lost.length > 0) return { cluster, sources, writes, opened: [], lost }
     const after = afterWrite(cluster, write)
     promise = promisedAfter(promise, write, isResting)
     const excused = new Set(open.map(({ request }) => request))
@@ -95,16 +106,21 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
     plans = write.left ?? plans
     const { late } = promise
     const opened = open.filter(
-      ({ request }) => !excused.has(request) && !isTo(late, request) && !isOpenIngress(earlier, promise, request),
+      ({ request }) =>
+        !excused.has(request) &&
+        !isTo(late, request) &&
+        !isOpenIngress(earlier, promise, request) &&
+        !(start.ambient.some(name => isIn(name, request)) && isOpenAlready(earlier, write, promise, request)) &&
+        !isUnreadYet({ cluster, write, after, isResting }, promise, request),
     )
-    if (opened.length > 0) return { cluster, sources: promise.versions[0] ?? [], writes, opened }
+    if (opened.length > 0) return { cluster, sources: promise.versions[0] ?? [], writes, opened, lost: [] }
   }
   throw new Error(`no fixed point after ${limit} writes, the last: ${writes.slice(-12).join(', ')}`)
 }
 
 /** What is open at the fixed point: by the newest text of each policy, and nothing is excused. */
 export function openAtEnd({ cluster, sources }: Outcome, landscape: Landscape, requests: Request[]): Difference[] {
-  return openIn(worldIn(cluster), { landscape, versions: [sources], befores: [], isHasty: false, late: [] }, requests)
+  return openIn(worldIn(cluster), promisedAtRest(landscape, sources), requests)
 }
 
 // What is promised ------------------------------------------------------------------------------------------------------
@@ -119,6 +135,13 @@ interface Promised {
   isHasty: boolean
   /** Services that have come since sidestep was done: what they lead to may be open until it is again. */
   late: string[]
+  /** Policies that have come since sidestep was done. */
+  fresh: string[]
+}
+
+/** While sidestep is done with all of it. */
+function promisedAtRest(landscape: Landscape, sources: Source[]): Promised {
+  return { landscape, versions: [sources], befores: [], isHasty: false, late: [], fresh: [] }
 }
 
 function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write, isResting: boolean): Promised {
@@ -129,7 +152,12 @@ function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write, isR
     const others = newest.filter(other => idOf(other) !== policy)
     // What is new has no older text, and holds at once.
     if (source && others.length === newest.length)
-      return { ...promise, versions: versions.map(sources => [...sources, source]), befores: [] }
+      return {
+        ...promise,
+        versions: versions.map(sources => [...sources, source]),
+        befores: [],
+        fresh: [...promise.fresh, policy],
+      }
     const isHasty = promise.isHasty || !isResting
     return {
       landscape,
@@ -137,6 +165,7 @@ function promisedAfter(promise: Promised, { by, puts = [], deletes }: Write, isR
       befores: [],
       isHasty,
       late: promise.late,
+      fresh: promise.fresh,
     }
   }
   if (by?.kind === 'service') return { ...promise, befores: [], late: [...promise.late, by.service] }
@@ -163,6 +192,27 @@ export function possibleIn({ pods, services }: World, requests: Request[]): Requ
   return requests.filter(({ from, to }) => pods.has(from) && (!('service' in to) || services.has(to.service)))
 }
 
+/**
+ * What comes to a pod with a sidecar past any waypoint is decided by the sidecar alone, and once sidestep is done as ever:
+ * then every policy is on its selector and no guard stands in its way. Through a waypoint the sidecar sees the waypoint as
+ * its caller, which NS-SIDECARS-RUNNING and AP-WORKLOAD-SIDECAR announce; and what sidestep refuses stays where it is.
+ */
+function lostAtSidecars(cluster: Cluster, promise: Promised, requests: Request[]): Difference[] {
+  const world = worldIn(cluster)
+  const [newest = []] = promise.versions
+  const before = promise.befores[0] ?? worldBefore(world, newest, promise.landscape)
+  const lost = possibleIn(world, requests)
+    .filter(({ from, to }) => world.pods.get(to.pod)?.proxy === 'sidecar' && from !== newIngress)
+    .filter(request => !waypointOn(world, request))
+    .map(request => ({
+      request,
+      sidecars: decideWithSidecars(before, request),
+      ambient: decideInAmbient(world, request),
+    }))
+    .filter(({ sidecars, ambient }) => sidecars.allowed && !ambient.allowed)
+  return lost.length > 0 && sourceIds(cluster).some(id => isRefused(cluster, id)) ? [] : lost
+}
+
 interface Step {
   cluster: Cluster
   write: Write
@@ -176,7 +226,7 @@ interface Step {
  * identity they may be let in where somebody made a Namespace ambient before sidestep came. A new Service, and
  * a new gateway, are there before sidestep can know. A policy does not hold everywhere in ambient as its author wrote it,
  * and what the webhook stores must be no worse than that. Somebody who deletes a policy or restarts a pod finds
- * everything prepared, unless sidestep was not done; and so does whoever deletes companions that are
+ * everything prepared, unless sidestep was not done (a pod that comes to have a sidecar: nearly everything even then); and so does whoever deletes companions that are
  * not wanted any more.
  */
 function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promised, requests: Request[]): Request[] {
@@ -200,11 +250,33 @@ function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promise
     case 'collection':
       return promise.isHasty ? openTo(worldIn(after)) : []
     case 'restart':
-      return isResting ? [] : openTo(untouched(after, promise))
+      if (isResting) return []
+      return [...openTo(untouched(after, promise)), ...openOnlyTo(unguarded(after, promise), after, promise, requests)]
     case 'change':
       if (by.source) return openTo(worldIn(afterWrite(cluster, { ...write, puts: [by.source] })))
       return isResting ? [] : openTo(worldIn(after))
   }
+}
+
+/**
+ * New policies that went to the waypoint in their first admission, before which no guard can be made. A pod that comes to
+ * have a sidecar before one stands finds no more of them than ztunnel has made of them at the pods all the time.
+ */
+function unguarded({ objects }: Cluster, { fresh }: Promised): string[] {
+  const sources = [...objects.values()].map(({ metadata }) => metadata.annotations?.['sidestep.dev/source'])
+  return fresh.filter(id => {
+    const policy = objects.get(id) as istio.AuthorizationPolicy | undefined
+    return policy?.spec.targetRefs && !sources.includes(sourceKeyOf(policy))
+  })
+}
+
+/** What is open because of these policies alone. */
+function openOnlyTo(policies: string[], after: Cluster, promise: Promised, requests: Request[]): Request[] {
+  if (policies.length === 0) return []
+  const versions = promise.versions.map(sources => sources.filter(source => !policies.includes(idOf(source))))
+  const open = openIn(worldIn(after), promise, requests)
+  const others = new Set(openIn(worldIn(after), { ...promise, versions, befores: [] }, requests).map(it => it.request))
+  return open.map(({ request }) => request).filter(request => !others.has(request))
 }
 
 function isTo(services: string[], { to }: Request): boolean {
@@ -221,6 +293,53 @@ function isOpenIngress(earlier: World, { befores }: Promised, request: Request):
   return befores.some(before => decideBehindIngress(before, asBefore(request)).allowed)
 }
 
+/**
+ * Whether a new DENY does not hold at the pods as its author wrote it, before its guard stands, apart from rules that take
+ * the caller for another than sidecars do: those were never meant for the request, and are mended when it is stored.
+ */
+function isUnreadYet({ cluster, write }: Step, { befores }: Promised, request: Request): boolean {
+  const { by } = write
+  if (by?.kind !== 'change' || by.source?.kind !== 'AuthorizationPolicy' || by.source.spec.action !== 'DENY')
+    return false
+  const { source } = by
+  const withRules = (rules: istio.Rule[]) => ({ ...source, spec: { ...source.spec, rules } })
+  const meant = (source.spec.rules ?? []).filter(rule =>
+    befores.some(
+      before => !decideWithSidecars({ ...before, policies: [withRules([rule])] }, asBefore(request)).allowed,
+    ),
+  )
+  const world = worldIn(afterWrite(cluster, { ...write, puts: [withRules(meant)] }))
+  return decideInAmbient(world, request).allowed
+}
+
+function isIn(namespace: string, { to }: Request): boolean {
+  return to.pod.startsWith(`${namespace}/`)
+}
+
+/**
+ * Whether what opens in a Namespace that somebody made ambient before sidestep came was open there before, because another
+ * policy means nothing to ztunnel yet: only the ingress shut it, which begins to admit; or a policy did that never meant
+ * to, such as one that took callers by another trust domain of the mesh for strangers, and is mended.
+ */
+function isOpenAlready(earlier: World, write: Write, promise: Promised, request: Request): boolean {
+  const isOpenBehind = request.from === newIngress && !waypointOn(earlier, request)
+  if (isOpenBehind && decideBehindIngress(earlier, request).allowed) return true
+  return isMendedOnly(earlier, write, promise, request)
+}
+
+function isMendedOnly(
+  earlier: World,
+  { puts = [] }: Write,
+  { befores: [newest] }: Promised,
+  request: Request,
+): boolean {
+  const stored = puts.map(idOf)
+  const others = earlier.policies.filter(policy => !stored.includes(idOf(policy)))
+  if (!decideInAmbient({ ...earlier, policies: others }, request).allowed) return false
+  const its = newest?.policies.filter(policy => stored.includes(idOf(policy))) ?? []
+  return newest !== undefined && decideWithSidecars({ ...newest, policies: its }, asBefore(request)).allowed
+}
+
 /** The same cluster with the policies as their users wrote them. */
 function untouched(cluster: Cluster, { versions: [newest = []] }: Promised): World {
   const isSource = ({ kind }: core.KubernetesObject) =>
@@ -235,12 +354,19 @@ function isPersons({ by }: Write): boolean {
 
 // Start and order -------------------------------------------------------------------------------------------------------
 
-function plansOf({ sources, present, changes, late, landscape: { services, ingress } }: Start): Plans {
+function plansOf({ sources, present, changes, late, landscape: { services, ingress }, sidecars }: Start): Plans {
   const lateServices = services.filter(service => late.includes(keyOf(service)))
-  return { creates: sources.slice(present), changes, services: lateServices, ingress }
+  return { creates: sources.slice(present), changes, services: lateServices, ingress, sidecars }
 }
 
-function startObjects({ landscape, ingress, late, ambient, injected: withSidecar }: Start): core.KubernetesObject[] {
+function startObjects({
+  landscape,
+  ingress,
+  late,
+  ambient,
+  injected: withSidecar,
+  sidecars,
+}: Start): core.KubernetesObject[] {
   const { services, waypoints } = landscape
   return [
     ...services.filter(service => !late.includes(keyOf(service))),
@@ -254,7 +380,8 @@ function startObjects({ landscape, ingress, late, ambient, injected: withSidecar
     }),
     ...pods.map(pod => {
       const { namespace = '' } = pod.metadata
-      if (withSidecar.includes(namespace)) return injected(pod)
+      const isBare = sidecars.some(sidecar => sidecar.pod === keyOf(pod))
+      if (withSidecar.includes(namespace) && !isBare) return injected(pod)
       return ambient.includes(namespace) ? captured(pod) : pod
     }),
   ]

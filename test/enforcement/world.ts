@@ -32,11 +32,13 @@ export interface Pod {
   ports: { name?: string; containerPort: number }[]
   /** `none`: outside the mesh, so without identity as a caller and without checks as a destination. */
   proxy: 'sidecar' | 'ztunnel' | 'gateway' | 'none'
+  /** Whether ztunnel has held it and let it go, and nothing came instead. */
+  isLeft: boolean
 }
 
-/** A Pod that runs. sidestep's own type has no status, since it reads none. */
+/** A Pod that runs, with what sidestep does not read of its status. */
 export interface RunningPod extends core.Pod {
-  status: { podIP: string }
+  status: { phase?: string; podIP: string }
 }
 
 export const gatewayNameLabel = 'gateway.networking.k8s.io/gateway-name'
@@ -75,7 +77,7 @@ const podOf = memoized((pod: RunningPod): Pod => {
   const { labels = {}, annotations = {}, namespace = '', name = '' } = pod.metadata
   const containers = pod.spec?.containers ?? []
   const isGateway = labels[gatewayNameLabel] !== undefined || containers.every(({ name }) => name === 'istio-proxy')
-  const captured = annotations[redirectionAnnotation] === 'enabled'
+  const redirection = annotations[redirectionAnnotation]
   return {
     namespace,
     name,
@@ -83,13 +85,23 @@ const podOf = memoized((pod: RunningPod): Pod => {
     serviceAccount: pod.spec?.serviceAccountName ?? 'default',
     ip: pod.status.podIP,
     ports: containers.flatMap(({ ports = [] }) => ports),
-    proxy: isGateway ? 'gateway' : annotations[sidecarAnnotation] ? 'sidecar' : captured ? 'ztunnel' : 'none',
+    proxy: isGateway
+      ? 'gateway'
+      : annotations[sidecarAnnotation]
+        ? 'sidecar'
+        : redirection === 'enabled'
+          ? 'ztunnel'
+          : 'none',
+    isLeft: redirection === 'left',
   }
 })
 
-/** The same cluster before ambient: these policies, and a sidecar wherever ztunnel captures. */
+/** The same cluster before ambient: these policies, and a sidecar wherever ztunnel captures, or did so. */
 export function withSidecars(world: World, sources: Pick<World, 'policies' | 'requestAuthentications'>): World {
-  const pods = [...world.pods].map(([key, pod]): [string, Pod] => [key, pod.proxy === 'ztunnel' ? injected(pod) : pod])
+  const pods = [...world.pods].map(([key, pod]): [string, Pod] => [
+    key,
+    pod.proxy === 'ztunnel' || pod.isLeft ? injected(pod) : pod,
+  ])
   return { ...world, ...sources, pods: new Map(pods) }
 }
 

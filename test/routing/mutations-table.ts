@@ -1,5 +1,6 @@
 // Ways to break the translation of VirtualServices, each of which the property of equivalence.ts has to see.
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of the sources
+import type { Mutation as Broken, Table } from '../support/mutations.ts'
 import type { Configuration } from './configuration.ts'
 import type { Feature } from './generate.ts'
 
@@ -18,14 +19,7 @@ export interface Verdict {
   configuration?: Configuration
 }
 
-export interface Mutation {
-  /** What is broken, as a sentence. */
-  name: string
-  /** Below src/translate/virtual-service. */
-  file: string
-  /** The text, which occurs there once, and what stands in its place. */
-  from: string
-  to: string
+export interface Mutation extends Broken {
   /** What its configurations hold; `plain` is nothing beside paths, methods, headers and actions. */
   features: Feature[] | ['plain']
   /** 2000 by default. */
@@ -38,7 +32,7 @@ export interface Mutation {
 
 const judged = 'the order is judged again after the repairs'
 
-export const mutations: Mutation[] = [
+const mutations: Mutation[] = [
   // R0 -------------------------------------------------------------------------------------------------------------
   {
     name: 'R0: rules that are never reached stay',
@@ -961,3 +955,9 @@ export const mutations: Mutation[] = [
     features: ['mesh', 'exportTo'],
   },
 ]
+
+export const table: Table<Mutation> = {
+  mutations,
+  folder: 'src/translate/virtual-service',
+  property: 'test/routing',
+}

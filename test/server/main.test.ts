@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import https from 'node:https'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type { AdmissionReview } from '../../src/apis/admission.ts'
@@ -10,6 +9,7 @@ import { type ServeOptions, serve } from '../../src/main.ts'
 import { resources } from '../../src/reconciler/snapshot.ts'
 import { profiles } from '../../src/translate/profiles.ts'
 import { snapshotOf } from '../../src/translate/snapshot.ts'
+import { until } from '../control-plane/until.ts'
 import { FakeApiServer } from '../reconciler/fake-api-server.ts'
 import { create, review, widget } from './reviews.ts'
 
@@ -22,8 +22,16 @@ const options: ServeOptions = {
   host: '127.0.0.1',
 }
 
+/** Where there is no webhook. */
+const noPort = { port: 0 }
+
 /** Posts a review; the status and the body of the answer. */
-function admit(port: number, ca: string, agent?: https.Agent): Promise<{ status: number | undefined; body: string }> {
+function admit(
+  port: number,
+  ca: string,
+  agent?: https.Agent,
+  object: object = widget({}),
+): Promise<{ status: number | undefined; body: string }> {
   const headers = { 'content-type': 'application/json' }
   return new Promise((resolve, reject) => {
     const request = https.request({
@@ -40,7 +48,7 @@ function admit(port: number, ca: string, agent?: https.Agent): Promise<{ status:
       for await (const chunk of response) body += chunk
       resolve({ status: response.statusCode, body })
     })
-    request.end(JSON.stringify(review(create(widget({})))))
+    request.end(JSON.stringify(review(create(object))))
   })
 }
 
@@ -52,7 +60,7 @@ async function isRefused(port: number): Promise<boolean> {
 }
 
 t.test('serves admissions over TLS, and probes and metrics without', async t => {
-  const { webhook, ops, ca, synced, close } = await serve(options)
+  const { webhook = noPort, ops, ca, synced, close } = await serve(options)
   t.equal(await synced, true)
   const { status, body } = await admit(webhook.port, ca)
   t.equal(status, 200)
@@ -68,7 +76,11 @@ t.test('leaves nothing behind when a port is taken', async t => {
   const first = await serve(options)
   t.teardown(() => first.close())
   const listeners = process.listenerCount('SIGTERM')
-  await t.rejects(serve({ ...options, ports: { webhook: 0, ops: first.ops.port } }), { code: 'EADDRINUSE' })
+  const { port } = first.ops
+  await t.rejects(serve({ ...options, ports: { webhook: 0, ops: port } }), {
+    code: 'LISTEN_FAILED',
+    message: `port ${port} of 127.0.0.1 cannot be had: somebody else listens there; --ops-port gives another`,
+  })
   t.equal(process.listenerCount('SIGTERM'), listeners)
 })
 
@@ -85,7 +97,13 @@ t.test('with a live cluster', async t => {
   server.install(...resources.map(({ path }) => path))
   server.fail('/api/v1/pods', ...Array(100).fill(500))
   const { kubeconfig } = await server.start(t)
-  const { webhook, ops, ca, synced, close } = await serve({ ...options, source: { kubeconfig } })
+  const {
+    webhook = noPort,
+    ops,
+    ca,
+    synced,
+    close,
+  } = await serve({ ...options, source: { kubeconfig }, settings: profiles.kubeflow })
   t.teardown(async () => {
     await close()
     await server.stop()
@@ -107,7 +125,38 @@ t.test('with a live cluster', async t => {
     t.equal((await readyz()).status, 200)
     t.equal((await admit(webhook.port, ca)).status, 200)
   })
+
+  t.test('what changes in the cluster changes the answer about the same object', async t => {
+    const codes = async () => {
+      const { response } = JSON.parse((await admit(webhook.port, ca, undefined, atHome)).body) as AdmissionReview
+      return response?.auditAnnotations?.codes ?? ''
+    }
+    t.notMatch(await codes(), /VS-COMPANION-FOREIGN/)
+    const collection = '/apis/gateway.networking.k8s.io/v1/httproutes'
+    server.put(collection, { ...route, metadata: { ...route.metadata, resourceVersion: '200' } })
+    await t.resolves(until('the route in the way to be told of', async () => /FOREIGN/.test(await codes())))
+    server.delete(collection, { ...route, metadata: { ...route.metadata, resourceVersion: '201' } })
+    await t.resolves(until('nothing to be in the way', async () => !/FOREIGN/.test(await codes())))
+  })
 })
+
+const route = {
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'HTTPRoute',
+  metadata: { name: 'home', namespace: 'team-a' },
+  spec: { rules: [{ backendRefs: [{ name: 'home', port: 80 }] }] },
+}
+
+const atHome = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'VirtualService',
+  metadata: { name: 'home', namespace: 'team-a' },
+  spec: {
+    hosts: ['*'],
+    gateways: ['kubeflow/kubeflow-gateway'],
+    http: [{ route: [{ destination: { host: 'home', port: { number: 80 } } }] }],
+  },
+}
 
 /** A process that serves; killed at the end of the test if it is still there. */
 async function start(t: Test, drain: number, close: number) {
@@ -121,14 +170,18 @@ async function start(t: Test, drain: number, close: number) {
   return { child, exited, ...(JSON.parse(line) as { webhook: number; ops: number; ca: string }) }
 }
 
+function isClosing(ops: number): Promise<true> {
+  const isReady = async () => (await fetch(`http://127.0.0.1:${ops}/readyz`)).status !== 503
+  return until('it to be not ready', async () => !(await isReady()))
+}
+
 t.test('the first signal makes it not ready, lets it answer while it drains, and ends it with 0', async t => {
-  const { child, exited, webhook, ops, ca } = await start(t, 2000, 10_000)
+  const { child, exited, webhook, ops, ca } = await start(t, 5000, 20_000)
   const agent = new https.Agent({ keepAlive: true, ca })
   t.teardown(() => agent.destroy())
   t.equal((await admit(webhook, ca, agent)).status, 200)
   child.kill('SIGTERM')
-  await sleep(200)
-  t.equal((await fetch(`http://127.0.0.1:${ops}/readyz`)).status, 503)
+  await isClosing(ops)
   t.equal((await fetch(`http://127.0.0.1:${ops}/livez`)).status, 200)
   t.equal((await admit(webhook, ca, agent)).status, 200, 'on the connection that it has')
   t.equal((await admit(webhook, ca)).status, 200, 'and on a new one')
@@ -136,9 +189,10 @@ t.test('the first signal makes it not ready, lets it answer while it drains, and
 })
 
 t.test('the second signal ends it at once', async t => {
-  const { child, exited } = await start(t, 60_000, 60_000)
+  const { child, exited, ops } = await start(t, 60_000, 60_000)
   child.kill('SIGTERM')
-  await sleep(200)
+  // Two signals that wait for a process are one.
+  await isClosing(ops)
   child.kill('SIGTERM')
   t.strictSame(await exited, [1, null])
 })

@@ -16,4 +16,4 @@ const { webhook, ops, ca } = await serve({
   drainMilliseconds: drainMilliseconds ?? 0,
   closeMilliseconds: closeMilliseconds ?? 5000,
 })
-console.log(JSON.stringify({ webhook: webhook.port, ops: ops.port, ca }))
+console.log(JSON.stringify({ webhook: webhook?.port, ops: ops.port, ca }))

@@ -6,7 +6,7 @@ import { connect } from 'node:tls'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type { AdmissionRequest, AdmissionReview } from '../../src/apis/admission.ts'
-import { selfSignedCertificate } from '../../src/server/certificates.ts'
+import { selfSignedCertificate } from '../../src/certificates/issue.ts'
 import { buildOps } from '../../src/server/health.ts'
 import { createMetrics } from '../../src/server/metrics.ts'
 import { buildServer, type ServerOptions } from '../../src/server/server.ts'
@@ -60,6 +60,15 @@ t.test('an answer is a review of the same version with the uid of the request', 
     response: { uid: request.uid, allowed: true, patchType: 'JSONPatch', patch: String },
   })
   t.notOk('request' in response.json())
+})
+
+t.test('a server that is about to close gives each connection back with its answer', async t => {
+  let isDraining = false
+  const { post } = start(t, { isDraining: () => isDraining })
+  const connection = async () => (await post('/mutate', review(create(widget({}))))).headers.connection
+  t.not(await connection(), 'close')
+  isDraining = true
+  t.equal(await connection(), 'close')
 })
 
 t.test('a denial is an answer, not an HTTP error', async t => {
@@ -214,7 +223,7 @@ t.test('closes at once, though a client holds a connection that has never carrie
 
 t.test('metrics count admissions, denials and calls in flight, with no name in any label', async t => {
   const { post, metrics, scrape } = start(t)
-  metrics.setCertificateExpiry(new Date(1_900_000_000_000))
+  metrics.setCertificate({ notAfter: new Date(1_900_000_000_000), ca: 'one' })
   await post('/mutate', review(create(widget({ rewrite: true }))))
   await post('/validate', review(create(widget({ deny: ['VS-A', 'VS-B'], warn: ['VS-C'] }), { dryRun: true })))
   await sleep(5)

@@ -7,7 +7,9 @@ import type { Shape, Table } from '../../src/translate/fate.ts'
 import { gatewayFates } from '../../src/translate/gateway/fates.ts'
 import { translate } from '../../src/translate/index.ts'
 import { peerAuthenticationFates } from '../../src/translate/peer-authentication/fates.ts'
+import { proxyConfigFates } from '../../src/translate/proxy-config/fates.ts'
 import { requestAuthenticationFates } from '../../src/translate/request-authentication/fates.ts'
+import { sidecarFates } from '../../src/translate/sidecar/fates.ts'
 import { kindKey, snapshotOf } from '../../src/translate/snapshot.ts'
 import { virtualServiceFates } from '../../src/translate/virtual-service/fates.ts'
 import { crdFiles } from '../control-plane/binaries.ts'
@@ -27,6 +29,8 @@ const tables: Record<string, Table> = {
   'authorizationpolicies.security.istio.io': authorizationPolicyFates,
   'requestauthentications.security.istio.io': requestAuthenticationFates,
   'peerauthentications.security.istio.io': peerAuthenticationFates,
+  'proxyconfigs.networking.istio.io': proxyConfigFates,
+  'sidecars.networking.istio.io': sidecarFates,
 }
 
 t.test('the fate tables and the CRD schemas have the same fields, of the same types', async t => {
@@ -106,6 +110,8 @@ t.test('every field that counts as translated changes the result when it is take
     ...translatedFields(virtualServiceFates, 'VirtualService', 'VirtualService'),
     ...translatedFields(gatewayFates, 'Gateway', 'Gateway'),
     ...translatedFields(peerAuthenticationFates, 'PeerAuthentication', 'PeerAuthentication'),
+    ...translatedFields(proxyConfigFates, 'ProxyConfig', 'ProxyConfig'),
+    ...translatedFields(sidecarFates, 'Sidecar', 'Sidecar'),
   ]
   const untried = all.filter(key => !inert.has(key))
   t.strictSame(untried, [], 'every translated field of these kinds is set in some fixture')

@@ -11,6 +11,7 @@ import { profiles } from '../../src/translate/profiles.ts'
 import type { Diagnostic } from '../../src/translate/report.ts'
 import type { Settings } from '../../src/translate/settings.ts'
 import { type ClusterSnapshot, snapshotOf } from '../../src/translate/snapshot.ts'
+import { checkStatus } from '../../src/translate/status/index.ts'
 
 export const fixturesDirectory = dirname(fileURLToPath(import.meta.url))
 
@@ -62,13 +63,18 @@ function readSettings(file: string): Settings {
   return { ...profiles[profile], ...fields }
 }
 
-/** What sidestep makes of a fixture: the objects in input order, each followed by its companions. */
+/**
+ * What sidestep makes of a fixture: the objects in input order, each followed by its companions, and what is said about them
+ * and about their statuses.
+ */
 export function translateAll({ input, cluster, settings }: Fixture): FixtureResult {
   const results = input.map(object => translate(object, cluster, settings))
+  const statuses = input.flatMap(object => checkStatus(object, cluster, settings))
   return {
     objects: results.flatMap(({ object, companions }) => [object, ...companions]),
-    diagnostics: results
-      .flatMap(({ warnings, denial }) => [...(denial?.reasons ?? []), ...warnings])
-      .map(({ code, field }) => ({ code, field })),
+    diagnostics: [
+      ...results.flatMap(({ warnings, denial }) => [...(denial?.reasons ?? []), ...warnings]),
+      ...statuses,
+    ].map(({ code, field }) => ({ code, field })),
   }
 }

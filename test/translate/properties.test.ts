@@ -7,15 +7,25 @@ import type * as gateway from '../../src/apis/gateway.ts'
 import type * as istio from '../../src/apis/istio.ts'
 import { authorizationPolicyFates } from '../../src/translate/authorization-policy/fates.ts'
 import { canonicalJson } from '../../src/translate/canonical.ts'
+import { destinationRuleShape } from '../../src/translate/destination-rule/index.ts'
+import { envoyFilterShape } from '../../src/translate/envoy-filter/index.ts'
 import type { Table } from '../../src/translate/fate.ts'
 import { gatewayFates } from '../../src/translate/gateway/fates.ts'
-import { translate } from '../../src/translate/index.ts'
+import { isExamined, translate } from '../../src/translate/index.ts'
 import { peerAuthenticationFates } from '../../src/translate/peer-authentication/fates.ts'
 import { profiles } from '../../src/translate/profiles.ts'
+import { proxyConfigFates } from '../../src/translate/proxy-config/fates.ts'
 import { requestAuthenticationFates } from '../../src/translate/request-authentication/fates.ts'
+import { serviceEntryShape } from '../../src/translate/service-entry/index.ts'
 import type { Settings } from '../../src/translate/settings.ts'
-import { snapshotOf } from '../../src/translate/snapshot.ts'
+import { networkPolicySpec, read } from '../../src/translate/shapes.ts'
+import { sidecarFates } from '../../src/translate/sidecar/fates.ts'
+import { type ClusterSnapshot, snapshotOf } from '../../src/translate/snapshot.ts'
+import { telemetryShape } from '../../src/translate/telemetry/index.ts'
 import { virtualServiceFates } from '../../src/translate/virtual-service/fates.ts'
+import { wasmPluginShape } from '../../src/translate/wasm-plugin/index.ts'
+import { podShape } from '../../src/translate/workload/shape.ts'
+import { workloadEntryShape } from '../../src/translate/workload-entry/index.ts'
 import { garbage, peerAuthentications, servers, specOf, surroundings } from './arbitraries.ts'
 import { readFixtures } from './fixtures.ts'
 
@@ -29,6 +39,18 @@ const kinds: [apiVersion: string, kind: string, fates: Table][] = [
   ['security.istio.io/v1', 'RequestAuthentication', requestAuthenticationFates],
   ['security.istio.io/v1', 'PeerAuthentication', peerAuthenticationFates],
   ['networking.istio.io/v1', 'Gateway', gatewayFates],
+  ['networking.istio.io/v1beta1', 'ProxyConfig', proxyConfigFates],
+  ['networking.istio.io/v1', 'Sidecar', sidecarFates],
+  ['networking.istio.io/v1', 'DestinationRule', destinationRuleShape],
+  ['networking.istio.io/v1alpha3', 'EnvoyFilter', envoyFilterShape],
+  ['extensions.istio.io/v1alpha1', 'WasmPlugin', wasmPluginShape],
+  ['extensions.istio.io/v1alpha1', 'TrafficExtension', wasmPluginShape],
+  ['telemetry.istio.io/v1', 'Telemetry', telemetryShape],
+  ['networking.istio.io/v1', 'ServiceEntry', serviceEntryShape],
+  ['networking.istio.io/v1', 'WorkloadEntry', workloadEntryShape],
+  ['networking.istio.io/v1', 'WorkloadGroup', workloadEntryShape],
+  ['apps/v1', 'Deployment', read({ template: podShape })],
+  ['networking.k8s.io/v1', 'NetworkPolicy', networkPolicySpec],
 ]
 
 /** Kubeflow's, with a Kubernetes Gateway that sidestep keeps, so that Istio Gateways are translated too. */
@@ -110,6 +132,18 @@ t.test('a fixture translated twice equals once', async t => {
       t.equal(canonicalJson(twice.object), canonicalJson(once.object), name)
       t.equal(canonicalJson(twice.companions), canonicalJson(once.companions), name)
     }
+  }
+})
+
+t.test('what refuses is on targets in its first admission, and waits for its guard once it is stored', async t => {
+  for (const name of ['step-deny-lost', 'step-custom-lost']) {
+    const fixture = readFixtures().find(each => each.name === `authorization-policy/${name}`)
+    const [policy] = fixture?.input ?? []
+    if (!fixture || !policy) throw new Error(name)
+    const isOnTargets = (cluster: ClusterSnapshot) =>
+      'targetRefs' in (translate(policy, cluster, settings).object as istio.AuthorizationPolicy).spec
+    t.ok(isOnTargets({ ...fixture.cluster, authorizationPolicies: new Map() }), `${name}, new`)
+    t.notOk(isOnTargets(fixture.cluster), `${name}, stored`)
   }
 })
 
@@ -213,4 +247,26 @@ t.test('no object whatever makes it throw', async () => {
     }),
     { numRuns, seed },
   )
+})
+
+t.test('what is only examined stays as it is, with its findings and nothing beside it', async t => {
+  const examined = fc.oneof(
+    ...kinds
+      .filter(([apiVersion, kind]) => isExamined({ apiVersion, kind, metadata: {} }))
+      .map(([apiVersion, kind, fates]) => objectOf(apiVersion, kind, fates)),
+  )
+  const codes = new Set<string>()
+  fc.assert(
+    fc.property(examined, surroundings, snapshots, (object, others, statuses) => {
+      const { companions, warnings, denial, ...result } = translate(
+        object,
+        snapshotOf([...others, object], statuses),
+        settings,
+      )
+      for (const { code } of [...warnings, ...(denial?.reasons ?? [])]) codes.add(code)
+      return result.object === object && companions.length === 0
+    }),
+    { numRuns, seed },
+  )
+  t.ok(codes.size > 10, [...codes].sort().join())
 })

@@ -13,6 +13,10 @@ const l7Keys = ['source.serviceAccount', 'source.trustDomain', 'remote.ip', 'con
 const l7KeyPattern =
   /^(request\.headers\[.+\]|request\.auth\.(audiences|presenter|claims\[.+\])|experimental\.envoy\.filters\..+)$/
 
+/** The attributes of `when` that Istio has; the pattern is for those with a name in brackets. */
+export const attributeNames: readonly string[] = [...l4Keys, ...l7Keys]
+export const attributePattern = l7KeyPattern.source
+
 /** ztunnel knows a star at either end only; a namespace with one in between would match nothing there. */
 function isEnvoyOnly(values: string[] = []): boolean {
   return values.some(value => value.slice(1, -1).includes('*'))

@@ -136,7 +136,7 @@ export const authorizationPolicyDiagnostics = {
   'AP-TARGET-UNBOUND': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'no waypoint serves {target}, so nobody enforces the policy; enrol it in a waypoint in the settings',
+    message: 'nobody enforces the policy for {target}: {why}',
   },
   'AP-RULES-LIMIT': {
     severity: 'denial',
@@ -188,7 +188,7 @@ export const authorizationPolicyDiagnostics = {
     severity: 'warning',
     since: '0.1.0',
     message:
-      'admits an ingress gateway by HTTP attributes, but its traffic passes the waypoint by; set ingressUseWaypoint',
+      'admits an ingress gateway by HTTP attributes, but its traffic bypasses the waypoint; set ingressUseWaypoint',
   },
   'AP-PRINCIPAL-ADDED': {
     severity: 'note',

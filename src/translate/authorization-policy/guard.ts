@@ -8,18 +8,14 @@ import { beside, isDryRun } from '../policy/companions.ts'
 import type { Place } from '../policy/targets.ts'
 import type { DirectCaller, Settings } from '../settings.ts'
 import { type ClusterSnapshot, inNamespace } from '../snapshot.ts'
+import type { Context } from '../translation.ts'
 import { ambientRule, type Waypoint } from '../waypoint.ts'
 import { innerAtPods, isL4, isLostAtPods, outerAtPods } from './attributes.ts'
 
-interface Context {
-  cluster: ClusterSnapshot
-  settings: Settings
-}
-
 /**
  * The guard of an ALLOW. Shut, it admits what ztunnel makes of the policy's selector form, so that whoever was admitted
- * without HTTP attributes still reaches pods directly, and not the waypoint, which could be one of them by accident. Open, it admits all of the rules that ztunnel can check, the
- * direct callers of the settings, and the waypoints.
+ * without HTTP attributes still reaches pods directly, and not the waypoint, which could be one of them by accident.
+ * Open, it admits all of the rules that ztunnel can check, the direct callers of the settings, and the waypoints.
  */
 export function admitting(
   policy: istio.AuthorizationPolicy,
@@ -38,31 +34,42 @@ export function admitting(
 }
 
 /**
- * The guard of a DENY or CUSTOM by HTTP attributes: whoever passes the waypoint by is denied all that the rules' other
- * conditions match, which is more than they say, but never less. Direct callers of the settings are let through.
+ * The guard of a DENY or CUSTOM by HTTP attributes: whoever bypasses the waypoint is denied all that the rules' other
+ * conditions match, which is more than they say, but never less. Direct callers of the settings are let through. Sidecars
+ * pass it over where they have the policy itself to check.
  */
 export function denying(
   policy: istio.AuthorizationPolicy,
   place: Place,
   rules: istio.Rule[],
+  isPassedOver: boolean,
   { cluster, settings }: Context,
 ): istio.AuthorizationPolicy {
   const callers = directCallers(place, cluster, settings)
   const isExact = (rule: istio.Rule) => policy.spec.action === 'DENY' && isL4(rule)
   const outlines = rules.flatMap(rule => (isExact(rule) ? [rule] : excepting(outerAtPods(rule), callers)))
   const spared = sparing(outlines, place.waypoints, settings)
-  return guard(policy, place, 'DENY', place.isStaged || place.withSidecar ? spared.map(forZtunnelAlone) : spared)
+  return guard(policy, place, 'DENY', isPassedOver ? spared.map(forZtunnelAlone) : spared)
 }
 
 /**
- * The rule with a condition by HTTP that no request meets, in every source: Envoys match it no more, and so it does not cut
- * off sidecars, which check the policy itself, while ztunnel leaves the condition out of a DENY and keeps the rest of its
- * entry (1.2, "same match has L4+L7"). A rule without sources gets one that everybody is.
+ * The rule with a condition by HTTP that no request meets, in every source: Envoys match it no more, and so it does not
+ * cut off sidecars, which check the policy itself, while ztunnel leaves the condition out of a DENY and keeps the rest
+ * of its entry (1.2, "same match has L4+L7"). A rule without sources gets one that everybody is.
  */
 function forZtunnelAlone(rule: istio.Rule): istio.Rule {
-  const requestPrincipals = ['sidestep.invalid/nobody']
+  const requestPrincipals = [nobody]
   const { from = [{ source: { notIpBlocks: ['0.0.0.0/32'] } }], ...others } = rule
   return { from: from.map(({ source }) => ({ source: { ...source, requestPrincipals } })), ...others }
+}
+
+const nobody = 'sidestep.invalid/nobody'
+
+/** The rule without that condition, so that it holds at sidecars as well. */
+export function forSidecarsToo(rule: istio.Rule): istio.Rule {
+  if (!rule.from?.some(({ source }) => source?.requestPrincipals?.includes(nobody))) return rule
+  const from = rule.from.map(({ source: { requestPrincipals: _, ...source } = {} }) => ({ source }))
+  return { ...rule, from }
 }
 
 function guard(
@@ -93,8 +100,8 @@ export function isOpened(
 }
 
 /**
- * Whether the policy is a guard that somebody made by hand: an ALLOW that ztunnel can check and that names the waypoint of
- * the pods it selects. Its author has done what sidestep would do.
+ * Whether the policy is a guard that somebody made by hand: an ALLOW that ztunnel can check and that names the waypoint
+ * of the pods it selects. Its author has done what sidestep would do.
  */
 export function isHandMade(policy: istio.AuthorizationPolicy, places: Place[], settings: Settings): boolean {
   const { action = 'ALLOW', rules = [] } = policy.spec
@@ -156,8 +163,8 @@ function namesOthersExactly({ from = [] }: istio.Rule, waypoints: string[]): boo
 }
 
 /**
- * The rule without what these callers are let through with: one rule for each way of not being such a caller. Their number
- * multiplies, and beyond what the CRD takes nobody counts on.
+ * The rule without what these callers are let through with: one rule for each way of not being such a caller. Their
+ * number multiplies, and beyond what the CRD takes nobody counts on.
  */
 function excepting(rule: istio.Rule, callers: DirectCaller[]): istio.Rule[] {
   return callers.reduce(

@@ -5,6 +5,7 @@ import { isEqual } from '../canonical.ts'
 import { isCompanion, nameOf } from '../companion.ts'
 import { inspect } from '../fate.ts'
 import { missingRestriction, namesGateway, withNewIdentities } from '../identities.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import { restoreOriginal } from '../original.ts'
 import {
   attached,
@@ -13,19 +14,21 @@ import {
   type Outcome as PolicyOutcome,
   reportKept,
   standing,
+  storedOf,
 } from '../policy/companions.ts'
 import { checkGiven } from '../policy/given.ts'
-import { atGateway, gatewayOf, gatewayTwin, isOnGateway, missingAtIngress, refOf } from '../policy/ingress.ts'
+import { atGateway, gatewayTwin, isOnGateway, missingAtIngress, refOf } from '../policy/ingress.ts'
 import { type Place, resolveTarget, type Target } from '../policy/targets.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
-import { byKey, type ClusterSnapshot, inNamespace, namespaceOf } from '../snapshot.ts'
-import { conclude, leave, type Translation } from '../translation.ts'
+import { type ClusterSnapshot, inNamespace, keyOf, namespaceOf } from '../snapshot.ts'
+import { type Context, conclude, leave, type Translation } from '../translation.ts'
 import { isReachedByIngress } from '../waypoint.ts'
 import { checkAttributes, isL4, withNamespaces, withoutMisreading, withPrincipals } from './attributes.ts'
 import { authorizationPolicyFates, shapeCodes } from './fates.ts'
-import { isGuarded, isInForce, type Progress, progressOf, refusalsIn, type Step } from './order.ts'
-import { type Context, firstL7Rule, type Plan, planFor } from './plan.ts'
+import { type Progress, progressOf, type Step } from './order.ts'
+import { firstL7Rule, type Plan, planFor } from './plan.ts'
+import { notGuarded, notInForce, refusalsIn } from './standing.ts'
 
 type AuthorizationPolicy = istio.AuthorizationPolicy
 type Outcome = PolicyOutcome<AuthorizationPolicy>
@@ -37,13 +40,13 @@ export function translateAuthorizationPolicy(
 ): Translation<AuthorizationPolicy> {
   const report = createReport(settings)
   const context = { cluster, settings, report }
-  const { original, policy } = read(object, context)
-  if (!policy) return leave(original, report)
-  const target = resolveTarget(policy, { kind: 'AP', ...context })
-  const { policy: rewritten, kept } = outcomeFor(policy, target, context)
-  for (const each of kept) checkName(original, each, 'AP', cluster.authorizationPolicies, report)
+  const original = restoreOriginal(object)
+  const resolved = resolve(original, context)
+  if (!resolved) return leave(original, report)
+  const { policy: rewritten, kept } = outcomeFor(resolved, context)
+  for (const each of kept) checkName(original, each, 'AP', context)
   for (const each of [{ policy: rewritten }, ...kept]) checkLimits(each.policy, report)
-  if (report.untranslatable) return leave(standing(original, storedOf(original, cluster)) ?? original, report)
+  if (report.untranslatable) return leave(standing(original, cluster) ?? original, report)
   reportKept(kept, 'AP', report)
   const companions = kept.map(each => each.policy)
   return conclude(original, rewritten.spec === original.spec ? original : rewritten, companions, report)
@@ -64,10 +67,9 @@ function checkLimits(policy: AuthorizationPolicy, report: Report): void {
 /** The steps of a policy on its way to the waypoint, in order; none when it has no way to go. */
 export function stepsOf(object: AuthorizationPolicy, cluster: ClusterSnapshot, settings: Settings): Step[] {
   const context = { cluster, settings, report: createReport(settings) }
-  const { policy } = read(object, context)
-  const target = policy && resolveTarget(policy, { kind: 'AP', ...context })
-  if (!policy || (target?.kind !== 'applications' && target?.kind !== 'mesh')) return []
-  const { steps } = progressFor(policy, target, context)
+  const resolved = resolve(restoreOriginal(object), context)
+  if (resolved?.target.kind !== 'applications' && resolved?.target.kind !== 'mesh') return []
+  const { steps } = progressFor(resolved.policy, resolved.target, context)
   return context.report.untranslatable ? [] : steps
 }
 
@@ -78,34 +80,45 @@ export function outcomeOf(
   settings: Settings,
 ): Outcome | undefined {
   const context = { cluster, settings, report: createReport(settings) }
-  const { policy } = read(object, context)
-  if (!policy) return undefined
-  const { policy: rewritten, kept } = outcomeFor(policy, resolveTarget(policy, { kind: 'AP', ...context }), context)
-  return context.report.untranslatable ? undefined : { policy: rewritten, kept }
+  const resolved = resolve(restoreOriginal(object), context)
+  const outcome = resolved && outcomeFor(resolved, context)
+  return context.report.untranslatable ? undefined : outcome
+}
+
+/** A policy as `read`, and what it applies to. */
+interface Resolved {
+  original: AuthorizationPolicy
+  policy: AuthorizationPolicy
+  target: Target
+}
+
+function resolve(original: AuthorizationPolicy, context: Context): Resolved | undefined {
+  const policy = read(original, context)
+  return policy && { original, policy, target: resolveTarget(policy, { kind: 'AP', ...context }) }
 }
 
 /** The policy as its author means it, with callers named as ambient knows them; none when it cannot be read. */
-function read(object: AuthorizationPolicy, context: Context) {
+function read(original: AuthorizationPolicy, context: Context): AuthorizationPolicy | undefined {
   const { report } = context
-  const original = restoreOriginal(object)
   // An AuthorizationPolicy may come without a spec, which Istio reads as an empty one.
   const spec = original.spec ?? {}
-  if (!inspect(spec, authorizationPolicyFates, 'spec', shapeCodes, report)) return { original, policy: undefined }
+  if (!inspect(spec, authorizationPolicyFates, 'spec', shapeCodes, report)) return undefined
   const { action = 'ALLOW' } = spec
   if (!['ALLOW', 'DENY', 'CUSTOM', 'AUDIT'].includes(action))
     report('AP-ACTION-UNKNOWN', 'spec.action', { action: String(action).slice(0, 40) })
   checkAttributes(spec.rules ?? [], report)
-  if (report.untranslatable) return { original, policy: undefined }
+  if (report.untranslatable) return undefined
   const named = withNewIdentities({ ...original, spec }, context)
   const namespace = namespaceOf(original)
   // A policy of the root namespace comes to stand in others, where a bare name would be somebody else's.
   const qualified = named && namespace === context.settings.rootNamespace ? withNamespaces(named, namespace) : named
   const rules = qualified && withPrincipals(qualified, namespace)
-  if (original.spec && rules === spec.rules) return { original, policy: original }
-  return { original, policy: { ...original, spec: { ...spec, ...(rules ? { rules } : {}) } } }
+  if (original.spec && rules === spec.rules) return original
+  return { ...original, spec: { ...spec, ...(rules ? { rules } : {}) } }
 }
 
-function outcomeFor(policy: AuthorizationPolicy, target: Target, context: Context): Outcome {
+function outcomeFor(resolved: Resolved, context: Context): Outcome {
+  const { policy, target } = resolved
   switch (target.kind) {
     case 'given':
       return { policy: checkGiven(policy, 'AP', context), kept: [] }
@@ -117,12 +130,8 @@ function outcomeFor(policy: AuthorizationPolicy, target: Target, context: Contex
       return onIngress(policy, target, context)
     case 'mesh':
     case 'applications':
-      return onApplications(policy, target, context)
+      return onApplications(resolved, target, context)
   }
-}
-
-function storedOf(policy: AuthorizationPolicy, cluster: ClusterSnapshot): AuthorizationPolicy | undefined {
-  return byKey(cluster.authorizationPolicies, `${namespaceOf(policy)}/${nameOf(policy)}`)
 }
 
 // B. Gateways ------------------------------------------------------------------------------------------------------
@@ -137,7 +146,7 @@ function onIngress(
   { mapping, isOldRunning }: Extract<Target, { kind: 'ingress' }>,
   { cluster, settings, report }: Context,
 ): Outcome {
-  const gateway = gatewayOf(mapping)
+  const { key: gateway } = gatewayOf(mapping)
   const read = atGateway(policy, mapping, cluster)
   const onNew = gatewayTwin(policy, mapping, cluster)
   if (!read || !onNew) {
@@ -169,10 +178,13 @@ function onIngress(
 
 type Applications = Extract<Target, { kind: 'mesh' | 'applications' }>
 
-function onApplications(policy: AuthorizationPolicy, target: Applications, context: Context): Outcome {
-  const { report } = context
-  const { missing, plan, policy: now, kept } = progressFor(policy, target, context)
-  const outcome = { policy: asReadAtPods(now), kept }
+function onApplications({ original, policy }: Resolved, target: Applications, context: Context): Outcome {
+  const { report, cluster } = context
+  const { missing, plan, policy: now, kept, isUnguarded } = progressFor(policy, target, context)
+  const stored = isUnguarded ? storedOf(policy, cluster) : undefined
+  // Whom a DENY takes for a stranger it may be alone in denying, until the guard says the rest of it.
+  const isLeft = stored !== undefined && isEqual(stored.spec, original.spec) && !now.spec.targetRefs
+  const outcome = { policy: isLeft ? original : asReadAtPods(now), kept }
   const { action = 'ALLOW', rules = [] } = policy.spec
   const sidecar = plan.places.find(({ withSidecar }) => withSidecar)?.withSidecar
   const optedOut = target.places.find(place => place.optedOut)?.optedOut
@@ -198,20 +210,26 @@ function asReadAtPods(policy: AuthorizationPolicy): AuthorizationPolicy {
 
 function progressFor(policy: AuthorizationPolicy, target: Applications, context: Context) {
   const plan = planFor(policy, target, context)
-  const refusalsMissing = (places: Place[]) => missingRefusal(policy, places, context)
   const progress: Progress = context.report.untranslatable
-    ? { policy, kept: [], steps: [], missing: undefined }
-    : progressOf(policy, plan, context, refusalsMissing)
+    ? { policy, kept: [], steps: [], missing: undefined, isUnguarded: false }
+    : progressOf(policy, plan, context, missingRefusal(policy, plan.places, context))
   return { ...progress, plan }
 }
 
-/** The first policy of these Namespaces that refuses and that is not in force everywhere yet, by name. */
-function missingRefusal(self: AuthorizationPolicy, places: Place[], context: Context): string | undefined {
-  const namespaces = places.map(({ namespace }) => namespace)
-  const others = refusalsIn(namespaces, context).filter(
-    stored => nameOf(stored) !== nameOf(self) || namespaceOf(stored) !== namespaceOf(self),
-  )
-  return firstUnlike(others, context, isInForce)
+/** Finds the first policy that refuses and that is not in force yet in one of some Namespaces, all of these places, by name. */
+function missingRefusal(
+  self: AuthorizationPolicy,
+  places: Place[],
+  context: Context,
+): (namespaces: string[]) => string | undefined {
+  let missing: Unlike[] | undefined
+  return namespaces => {
+    const own = places.map(({ namespace }) => namespace)
+    const others = () => refusalsIn(own, context).filter(each => keyOf(each) !== keyOf(self))
+    missing ??= unlike(others(), context, notInForce)
+    // What one of the root namespace lacks there, it lacks everywhere.
+    return firstOf(missing, [context.settings.rootNamespace, ...namespaces])
+  }
 }
 
 /**
@@ -225,30 +243,40 @@ export function missingForCapture(namespace: string, cluster: ClusterSnapshot, s
     .flatMap(name => inNamespace(cluster.authorizationPolicies, name))
     .find(policy => !isCompanion(policy) && !isDryRun(policy) && !isEqual(asReadAtPods(policy).spec, policy.spec))
   if (misread) return `AuthorizationPolicy ${nameOf(misread)}`
-  return firstUnlike(refusalsIn([namespace], context), context, (policy, plan, apart) =>
-    isGuarded(policy, plan, namespace, apart),
-  )
+  return firstOf(unlike(refusalsIn([namespace], context), context, notGuarded), [namespace])
 }
 
-/** The first stored policy that cannot be planned, or whose plan is not as far as this. */
-function firstUnlike(
+/** A policy that is not in place, and where. */
+interface Unlike {
+  policy: AuthorizationPolicy
+  namespaces: string[]
+}
+
+/** The stored policies that are not in place somewhere; one that cannot be planned is so nowhere. */
+function unlike(
   stored: AuthorizationPolicy[],
   context: Context,
-  isSo: (policy: AuthorizationPolicy, plan: Plan, apart: Context) => boolean,
-): string | undefined {
-  const missing = stored.find(each => {
+  whereNot: (policy: AuthorizationPolicy, plan: Plan, apart: Context) => string[],
+): Unlike[] {
+  return stored.map(each => {
+    const nowhere = { policy: each, namespaces: [namespaceOf(each)] }
     const apart = { ...context, report: createReport(context.settings) }
-    const { policy } = read(each, apart)
-    const target = policy && resolveTarget(policy, { kind: 'AP', ...apart })
-    if (!policy || target?.kind === 'none') return true
-    if (target?.kind !== 'applications' && target?.kind !== 'mesh') return false
+    const resolved = resolve(restoreOriginal(each), apart)
+    if (!resolved || resolved.target.kind === 'none') return nowhere
+    const { policy, target } = resolved
+    if (target.kind !== 'applications' && target.kind !== 'mesh') return { policy, namespaces: [] }
     const plan = planFor(policy, target, apart)
-    return apart.report.untranslatable || !isSo(policy, plan, apart)
+    return apart.report.untranslatable ? nowhere : { policy, namespaces: whereNot(policy, plan, apart) }
   })
-  return missing && `AuthorizationPolicy ${nameOf(missing)}`
 }
 
-/** Says where requests of the ingress are admitted by HTTP attributes but pass the waypoint by. */
+/** The first of them that is not in place in one of these Namespaces, by name. */
+function firstOf(unlike: Unlike[], places: string[]): string | undefined {
+  const first = unlike.find(({ namespaces }) => places.some(each => namespaces.includes(each)))
+  return first && `AuthorizationPolicy ${nameOf(first.policy)}`
+}
+
+/** Says where requests of the ingress are admitted by HTTP attributes but bypass the waypoint. */
 function checkIngress(policy: AuthorizationPolicy, places: Place[], { cluster, settings, report }: Context): void {
   const isPassedBy = places.some(({ services }) => services.some(each => !isReachedByIngress(each, cluster, settings)))
   if (!isPassedBy) return

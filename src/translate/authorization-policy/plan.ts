@@ -2,23 +2,19 @@
 // (research/policies.md 1.5, decision table C to E). When each step may be taken is order.ts.
 import type * as istio from '../../apis/istio.ts'
 import { isEqual } from '../canonical.ts'
+import { labelsText } from '../labels.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import { type Attachment, attachmentsIn, attachmentsInMesh, type Reading, rulesAt } from '../policy/attachments.ts'
 import { isDryRun } from '../policy/companions.ts'
-import { atGateway, gatewayOf } from '../policy/ingress.ts'
+import { atGateway } from '../policy/ingress.ts'
 import { checkAddresses, isByPort, readAt } from '../policy/ports.ts'
 import { checkPlace, isOldRunning, type Place, type Target } from '../policy/targets.ts'
 import type { Report } from '../report.ts'
-import type { Settings } from '../settings.ts'
-import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
+import { namespaceOf } from '../snapshot.ts'
+import type { Context } from '../translation.ts'
 import { ambientRule } from '../waypoint.ts'
 import { isL4 } from './attributes.ts'
 import { isHandMade } from './guard.ts'
-
-export interface Context {
-  cluster: ClusterSnapshot
-  settings: Settings
-  report: Report
-}
 
 export interface Plan {
   /** Where waypoints read the policy, in the order of applying. */
@@ -82,18 +78,18 @@ export function planFor(
   return {
     attachments,
     isMoved: needsEnvoy && !isFanOut && !isSidecar && attachments[0]?.suffix === 'waypoint',
-    guard: isTried ? 'none' : guardFor(policy, needsEnvoy),
+    guard: guardFor(policy, needsEnvoy),
     places,
-    rulesAt: refs => rulesAt(refs, places, reading),
+    rulesAt: refs => rulesAt(refs, { places, attachments }, reading),
   }
 }
 
-function guardFor({ spec: { action = 'ALLOW', rules = [] } }: istio.AuthorizationPolicy, isEnvoys: boolean) {
-  if (action === 'ALLOW') {
-    const admitsAll = rules.some(({ from = [], to = [], when = [] }) => from.length + to.length + when.length === 0)
-    return rules.length === 0 || (admitsAll && !isEnvoys) ? 'none' : 'admitting'
-  }
-  return isEnvoys && action !== 'AUDIT' && rules.length > 0 ? 'denying' : 'none'
+function guardFor(policy: istio.AuthorizationPolicy, needsEnvoy: boolean): Plan['guard'] {
+  const { action = 'ALLOW', rules = [] } = policy.spec
+  if (action !== 'ALLOW') return isRefusingByHTTP(policy) ? 'denying' : 'none'
+  if (isDryRun(policy) || rules.length === 0) return 'none'
+  const admitsAll = rules.some(({ from = [], to = [], when = [] }) => from.length + to.length + when.length === 0)
+  return admitsAll && !needsEnvoy ? 'none' : 'admitting'
 }
 
 /**
@@ -105,60 +101,55 @@ function planForUnknown(policy: istio.AuthorizationPolicy, places: Place[], cont
   const { rules = [] } = policy.spec
   const isRefusing = isRefusingByHTTP(policy) && places.length > 0
   const isServed = ambientRule(namespaceOf(policy), cluster, settings)?.waypoint !== undefined
-  if (isRefusing && !isServed && !isDryRun(policy)) {
+  if (isRefusing && !isServed) {
     report('AP-WAYPOINT-NONE', firstL7Rule(rules), { target: `Namespace ${namespaceOf(policy)}` })
     return nothingFor(policy)
   }
   report('AP-WORKLOAD-NONE', 'spec.selector')
-  return isRefusing && !isDryRun(policy) ? { ...nothingFor(policy), guard: 'denying', places } : nothingFor(policy)
+  return isRefusing ? { ...nothingFor(policy), guard: 'denying', places } : nothingFor(policy)
 }
 
 /** Before ztunnel captures the pods, what it would make nothing of has its guard already. */
 function planForStaged(policy: istio.AuthorizationPolicy, places: Place[]): Plan {
-  return isRefusingByHTTP(policy) && !isDryRun(policy)
-    ? { ...nothingFor(policy), guard: 'denying', places }
-    : nothingFor(policy)
+  return isRefusingByHTTP(policy) ? { ...nothingFor(policy), guard: 'denying', places } : nothingFor(policy)
 }
 
 /** Whether a policy refuses requests in a way that ztunnel makes nothing of. */
-function isRefusingByHTTP({ spec: { action, rules = [] } }: istio.AuthorizationPolicy): boolean {
-  return rules.length > 0 && (action === 'CUSTOM' || (action === 'DENY' && !rules.every(isL4)))
+function isRefusingByHTTP(policy: istio.AuthorizationPolicy): boolean {
+  const { action, rules = [] } = policy.spec
+  return rules.length > 0 && !isDryRun(policy) && (action === 'CUSTOM' || (action === 'DENY' && !rules.every(isL4)))
 }
 
 function reportNoWaypoint(
   policy: istio.AuthorizationPolicy,
   target: Extract<Target, { kind: 'mesh' | 'applications' }>,
-  { cluster, settings, report }: Context,
+  { report }: Context,
 ): void {
   const { action, rules = [] } = policy.spec
   if (isDryRun(policy)) report('AP-DRY-RUN', 'metadata.annotations[istio.io/dry-run]')
   else if (action === 'AUDIT') report('AP-ACTION-AUDIT', 'spec.action')
   else if (action === 'CUSTOM') report('AP-ACTION-CUSTOM', 'spec.action')
-  else reportPlace(firstL7Rule(rules), target.places[0], policy, { cluster, settings, report })
+  else reportPlace(firstL7Rule(rules), target.places[0], policy, report)
 }
 
 /** Says which Service, or what of a Namespace, no waypoint serves. */
-function reportPlace(
-  field: string,
-  place: Place | undefined,
-  policy: istio.AuthorizationPolicy,
-  { report }: Context,
-): void {
+function reportPlace(field: string, place: Place | undefined, policy: istio.AuthorizationPolicy, report: Report): void {
   const namespace = place?.namespace ?? namespaceOf(policy)
   const [first] = place?.unserved ?? []
   const isWhole = Object.keys(place?.selector ?? {}).length === 0
   if (first && !isWhole) report('AP-WAYPOINT-NONE', field, { target: `Service ${namespace}/${first.metadata.name}` })
   else if (isWhole) report('AP-WAYPOINT-NONE', field, { target: `Namespace ${namespace}` })
-  else report('AP-SERVICE-NONE', 'spec.selector', { workload: labelsOf(policy) })
+  else report('AP-SERVICE-NONE', 'spec.selector', { workload: labelsText(place?.selector).slice(0, 60) })
 }
 
 /** Gateways read a policy of the whole mesh by themselves, and by port the new one would read another than the old. */
 function checkGateways(policy: istio.AuthorizationPolicy, { cluster, settings, report }: Context): void {
   for (const mapping of settings.gateways) {
-    if (!gatewayOf(mapping).startsWith(`${namespaceOf(policy)}/`)) continue
+    const { key: gateway, namespace } = gatewayOf(mapping)
+    if (namespace !== namespaceOf(policy)) continue
     const read = atGateway(policy, mapping, cluster)
     if (read ? !isEqual(read.spec.rules, policy.spec.rules) : isOldRunning(mapping, cluster))
-      report('AP-GATEWAY-PORTS', 'spec.rules', { gateway: gatewayOf(mapping) })
+      report('AP-GATEWAY-PORTS', 'spec.rules', { gateway })
   }
 }
 
@@ -181,7 +172,7 @@ function checkServed(
     const [waypoint] = waypoints
     const isPart = Object.keys(selector).length > 0
     if (!waypoint || (isPart && (unserved.length > 0 || services.length === 0))) {
-      reportPlace(field, place, policy, context)
+      reportPlace(field, place, policy, report)
     } else if (!isPart && (!isServed || unserved.length > 0)) {
       report('AP-WAYPOINT-PARTIAL', 'spec', { waypoint: `${waypoint.namespace}/${waypoint.name}` })
     } else if (!isPart && !whole && target.kind !== 'mesh') {
@@ -193,9 +184,4 @@ function checkServed(
 export function firstL7Rule(rules: istio.Rule[]): string {
   const i = rules.findIndex(rule => !isL4(rule))
   return i < 0 ? 'spec.action' : `spec.rules[${i}]`
-}
-
-function labelsOf({ spec }: istio.AuthorizationPolicy): string {
-  const labels = Object.entries(spec.selector?.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`)
-  return labels.join(',').slice(0, 60)
 }

@@ -3,11 +3,12 @@ import type * as istio from '../../apis/istio.ts'
 import { isL4 } from '../authorization-policy/attributes.ts'
 import { isDryRun } from '../policy/companions.ts'
 import { hasAddress, type Place, type Policy, type Target } from '../policy/targets.ts'
-import { byKey, namespaceOf } from '../snapshot.ts'
+import { byKey, keyOf, namespaceOf } from '../snapshot.ts'
+import { targetsOf } from '../target-refs.ts'
 import { serviceWaypoint, waypointClass } from '../waypoint.ts'
 import { callersIn } from './callers.ts'
 import type { Subject } from './index.ts'
-import { count, keyOf, labelsText, podsOf } from './words.ts'
+import { count, podsOf, selectorText } from './words.ts'
 
 type Surroundings = Omit<Subject, 'end'>
 
@@ -24,7 +25,9 @@ export interface Enforcement {
 
 /** Who enforces a policy in these forms: itself first, then what stands beside it. */
 export function enforcementOf(forms: Policy[], subject: Surroundings): Enforcement[] {
-  return joined(forms.flatMap(form => (refsOf(form).length > 0 ? onTargets(form, subject) : onSelector(form, subject))))
+  return joined(
+    forms.flatMap(form => (targetsOf(form.spec).length > 0 ? onTargets(form, subject) : onSelector(form, subject))),
+  )
 }
 
 /** Shares that differ in their place only are one: a policy of the root namespace has a guard in every Namespace. */
@@ -46,7 +49,7 @@ function joined(shares: Enforcement[]): Enforcement[] {
 // Targets ----------------------------------------------------------------------------------------------------------
 
 function onTargets(form: Policy, subject: Surroundings): Enforcement[] {
-  return refsOf(form).map(ref => {
+  return targetsOf(form.spec).map(({ ref }) => {
     const { by, where } = enforcerAt(ref, namespaceOf(form), subject)
     return { by, where: [where], does: by === 'nobody' ? 'is asked' : checks(form), policies: [keyOf(form)] }
   })
@@ -94,7 +97,7 @@ function onSelector(form: Policy, subject: Surroundings): Enforcement[] {
     does,
     policies: [keyOf(form)],
   })
-  const labels = labelsText(form)
+  const labels = selectorText(form)
   const withSidecars = (namespace: string) =>
     at('sidecar', `pods of Namespace ${namespace} that have one`, checks(form))
   switch (target.kind) {
@@ -138,7 +141,7 @@ function checksAtPods(form: Policy): string | undefined {
 function guards({ spec }: Policy, subject: Surroundings): string {
   const { action = 'ALLOW', rules = [] } = spec as istio.AuthorizationPolicySpec
   if (action === 'ALLOW') return `admits ${callersIn(rules, waypointsOf(subject), subject.settings)}`
-  return `denies whoever passes the waypoint by what ${count(rules, 'rule')} would without HTTP conditions`
+  return `denies every caller that bypasses the waypoint and matches ${count(rules, 'rule')} with the HTTP conditions left out`
 }
 
 function waypointsOf({ target }: Surroundings) {
@@ -147,10 +150,6 @@ function waypointsOf({ target }: Surroundings) {
 
 function placesOf(target: Target): Place[] {
   return 'places' in target ? target.places : []
-}
-
-function refsOf({ spec: { targetRef, targetRefs = [] } }: Policy): istio.PolicyTargetReference[] {
-  return [...targetRefs, ...(targetRef ? [targetRef] : [])]
 }
 
 function distinct(texts: string[]): string[] {

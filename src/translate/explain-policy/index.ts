@@ -6,17 +6,17 @@ import { isCompanion, nameOf, sourceAnnotation } from '../companion.ts'
 import { translate } from '../index.ts'
 import { type Mode, modeFor } from '../mode.ts'
 import { restoreOriginal } from '../original.ts'
-import { isDryRun, isInPlace, type Outcome } from '../policy/companions.ts'
+import { isDryRun, isInPlace, type Outcome, storedOf } from '../policy/companions.ts'
 import { type Policy, resolveTarget, type Target } from '../policy/targets.ts'
 import { createReport, type Diagnostic, isReason } from '../report.ts'
 import { outcomeOf as authenticationOutcome } from '../request-authentication/index.ts'
 import type { Settings } from '../settings.ts'
-import { type ByNamespace, byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
+import { type ClusterSnapshot, keyOf, namespaceOf } from '../snapshot.ts'
 import type { Translation } from '../translation.ts'
 import { type Enforcement, enforcementOf } from './enforcement.ts'
 import { type ExplainedStep, stepsFor } from './steps.ts'
 import { waitingFor } from './waiting.ts'
-import { appliesTo, keyOf, whyUnchanged } from './words.ts'
+import { appliesTo, whyUnchanged } from './words.ts'
 
 export type { Enforcement } from './enforcement.ts'
 export type { ExplainedStep } from './steps.ts'
@@ -107,7 +107,7 @@ export function explainPolicy(object: Policy, cluster: ClusterSnapshot, settings
   }
 }
 
-/** Traffic that is not enrolled passes the waypoints by, whatever they would check. */
+/** Traffic that is not enrolled bypasses the waypoints, whatever they would check. */
 function enforcement(object: Policy, now: Outcome<Policy>, subject: Subject, steps: ExplainedStep[]) {
   const { end: atEnd, cluster, settings } = subject
   const later: ClusterSnapshot = { ...cluster, statuses: 'assumed' }
@@ -118,7 +118,7 @@ function enforcement(object: Policy, now: Outcome<Policy>, subject: Subject, ste
     cluster: later,
   })
   if (cluster.statuses === 'assumed') return { now: end, end }
-  const stored = now.kept.flatMap(({ policy }) => byKey(storedLike(policy, cluster), keyOf(policy)) ?? [])
+  const stored = now.kept.flatMap(({ policy }) => storedOf(policy, cluster) ?? [])
   const shares = enforcementOf([specified(object), ...stored], subject)
   const isEnrolled = steps.every(({ what, state }) => !what.endsWith(' enrolled') || state === 'done')
   return { now: shares.filter(({ by }) => by !== 'waypoint' || isEnrolled), end }
@@ -167,13 +167,7 @@ function whyNever({ denial, warnings }: Translation<Policy>): string {
   return `at the end of its way it would be denied: ${reason ? `${reason.code} ${reason.message}` : 'its fields cannot be read'}`
 }
 
-/** Companions are of their source's kind. */
-export function storedLike({ kind }: Policy, cluster: ClusterSnapshot): ByNamespace<Policy> {
-  return kind === 'AuthorizationPolicy' ? cluster.authorizationPolicies : cluster.requestAuthentications
-}
-
 function stateOf(companion: Policy, cluster: ClusterSnapshot): ExplainedCompanion['state'] {
-  const stored = storedLike(companion, cluster)
-  if (isInPlace(companion, stored, cluster)) return 'in place'
-  return byKey(stored, keyOf(companion)) ? 'different' : 'missing'
+  if (isInPlace(companion, cluster)) return 'in place'
+  return storedOf(companion, cluster) ? 'different' : 'missing'
 }

@@ -7,17 +7,18 @@ import { type Step, waypointStep } from '../authorization-policy/order.ts'
 import { isEqual } from '../canonical.ts'
 import { nameOf } from '../companion.ts'
 import { missingRestriction } from '../identities.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import { missingForEnrolment } from '../namespace/enrolment.ts'
 import { translateNamespace } from '../namespace/index.ts'
-import { isInPlace } from '../policy/companions.ts'
-import { gatewayOf, isOnGateway, missingAtIngress, refOf } from '../policy/ingress.ts'
+import { isInPlace, storedOf } from '../policy/companions.ts'
+import { isOnGateway, missingAtIngress, refOf } from '../policy/ingress.ts'
 import { hasAddress, type Place, type Policy } from '../policy/targets.ts'
-import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
+import { byKey, type ClusterSnapshot, keyOf, namespaceOf } from '../snapshot.ts'
+import { verdictOf } from '../status/conditions.ts'
 import { dataplaneModeLabel, isSame, labelledWaypoint, serviceWaypoint, useWaypointLabel } from '../waypoint.ts'
 import { isReady, obstacleNow } from '../waypoint-gateway.ts'
-import { verdictOf } from './conditions.ts'
-import { type Subject, storedLike } from './index.ts'
-import { keyOf, listText } from './words.ts'
+import type { Subject } from './index.ts'
+import { listText } from './words.ts'
 
 export interface ExplainedStep {
   what: string
@@ -103,9 +104,9 @@ function captureStep({ namespace }: Place, { cluster, settings }: Subject): Judg
 function ownSteps({ policy, end, settings }: Subject, places: Place[], cluster: ClusterSnapshot): Judged[] {
   if (policy.kind === 'AuthorizationPolicy') return stepsOf(policy, cluster, settings)
   const twins = end.kept.map(each => each.policy)
-  const absent = twins.find(twin => !isInPlace(twin, storedLike(twin, cluster), cluster))
+  const absent = twins.find(twin => !isInPlace(twin, cluster))
   const refs = end.policy.spec.targetRefs ?? []
-  const stored = byKey(storedLike(policy, cluster), keyOf(policy))
+  const stored = storedOf(policy, cluster)
   const stands = cluster.statuses === 'assumed' || isEqual(stored?.spec?.targetRefs, refs)
   if (refs.length === 0 && twins.length === 0) return []
   const missing = absent && `${absent.kind} ${keyOf(absent)}`
@@ -156,7 +157,7 @@ function acceptanceSteps({ policy, end, cluster }: Subject): Judged[] {
   const forms = [end.policy, ...end.kept.map(each => each.policy)].filter(isOnTargets)
   if (policy.kind !== 'AuthorizationPolicy' || forms.length === 0) return []
   const what = `istiod accepts ${listText(forms.map(nameOf))}`
-  const stored = forms.map(form => byKey(cluster.authorizationPolicies, keyOf(form)))
+  const stored = forms.map(form => storedOf(form, cluster))
   const absent = forms.find((_, i) => !stored[i]?.spec?.targetRefs && !stored[i]?.spec?.targetRef)
   if (absent && cluster.statuses === 'observed') return [step(what, `${keyOf(absent)} on its targets`)]
   return [
@@ -210,8 +211,8 @@ type Ingress = Extract<Subject['target'], { kind: 'ingress' }>
 /** The policies of an ingress move together: what refuses, what admits, the tokens (research/policies.md 10.9). */
 function ingressSteps(subject: Subject, { mapping, isOldRunning }: Ingress): Judged[] {
   const { policy, end, cluster } = subject
-  const gateway = `Gateway ${gatewayOf(mapping)}`
-  const stored = byKey(storedLike(policy, cluster), keyOf(policy)) ?? policy
+  const gateway = `Gateway ${gatewayOf(mapping).key}`
+  const stored = storedOf(policy, cluster) ?? policy
   const stands = cluster.statuses === 'assumed' || isOnGateway(stored, mapping, cluster)
   const before = stands ? [] : beforeGateway(subject, mapping)
   const missing = before.find(({ isDone }) => !isDone)?.missing
@@ -229,7 +230,7 @@ function ingressSteps(subject: Subject, { mapping, isOldRunning }: Ingress): Jud
 
 /** What has to stand on the gateway before the policy may. */
 function beforeGateway({ policy, cluster, settings }: Subject, mapping: Ingress['mapping']): Judged[] {
-  const gateway = `Gateway ${gatewayOf(mapping)}`
+  const gateway = `Gateway ${gatewayOf(mapping).key}`
   if (policy.kind === 'RequestAuthentication') {
     const missing = missingAtIngress(mapping, 'policies', cluster, settings)
     return [step(`every AuthorizationPolicy of the ingress on ${gateway}`, missing)]

@@ -1,17 +1,18 @@
 // Who goes no further before a policy does.
-import { gatewayOf, isOnGateway } from '../policy/ingress.ts'
-import { byKey } from '../snapshot.ts'
-import { type Subject, storedLike } from './index.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
+import { storedOf } from '../policy/companions.ts'
+import { isOnGateway } from '../policy/ingress.ts'
+import type { Subject } from './index.ts'
 import type { ExplainedStep } from './steps.ts'
-import { keyOf, listText } from './words.ts'
+import { listText } from './words.ts'
 
 /** The things that wait for this policy: what admits waits for what refuses, and traffic for all of it. */
 export function waitingFor({ policy, target, cluster }: Subject, steps: ExplainedStep[]): string[] {
   if (cluster.statuses === 'assumed') return []
   const isRefusing = policy.kind === 'AuthorizationPolicy' && ['DENY', 'CUSTOM'].includes(policy.spec.action ?? '')
   if (target.kind === 'ingress') {
-    const gateway = `Gateway ${gatewayOf(target.mapping)}`
-    const stored = byKey(storedLike(policy, cluster), keyOf(policy))
+    const gateway = `Gateway ${gatewayOf(target.mapping).key}`
+    const stored = storedOf(policy, cluster)
     if (stored && isOnGateway(stored, target.mapping, cluster)) return []
     return [
       ...(isRefusing ? [`ALLOW policies of the ingress, before they are on ${gateway}`] : []),

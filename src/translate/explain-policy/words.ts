@@ -1,9 +1,8 @@
 // Names of targets and lists, and why a policy stays as it is.
-import type { KubernetesObject } from '../../apis/core.ts'
 import { isL4 } from '../authorization-policy/attributes.ts'
-import { nameOf } from '../companion.ts'
 import { isRecord } from '../fate.ts'
-import { gatewayOf } from '../policy/ingress.ts'
+import { labelsText } from '../labels.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import type { Place, Policy, Target } from '../policy/targets.ts'
 import type { Diagnostic } from '../report.ts'
 import type { Settings } from '../settings.ts'
@@ -17,8 +16,9 @@ export function appliesTo(policy: Policy, { rootNamespace }: Settings, target?: 
   const refs = [spec.targetRefs, spec.targetRef].flat().filter(isRecord)
   if (refs.length > 0 && (!target || target.kind === 'given'))
     return listText(refs.map(({ kind, name }) => `${kind} ${name}`))
-  const labels = labelsText(policy)
-  if (target?.kind === 'ingress') return `the ingress: pods with ${labels}, and Gateway ${gatewayOf(target.mapping)}`
+  const labels = selectorText(policy)
+  if (target?.kind === 'ingress')
+    return `the ingress: pods with ${labels}, and Gateway ${gatewayOf(target.mapping).key}`
   const isRoot = namespaceOf(policy) === rootNamespace
   if (isRoot) return labels ? `pods with ${labels} of every Namespace` : 'every workload of the mesh'
   return podsOf({ namespace: namespaceOf(policy), labels })
@@ -26,19 +26,15 @@ export function appliesTo(policy: Policy, { rootNamespace }: Settings, target?: 
 
 /** `pods with app=web of Namespace team-a`, or `every pod of Namespace team-a` */
 export function podsOf(place: Pick<Place, 'namespace'> & ({ labels: string } | Pick<Place, 'selector'>)): string {
-  const labels = 'labels' in place ? place.labels : pairs(place.selector)
+  const labels = 'labels' in place ? place.labels : labelsText(place.selector)
   return labels ? `pods with ${labels} of Namespace ${place.namespace}` : `every pod of Namespace ${place.namespace}`
 }
 
 /** The labels of a policy's selector, `app=web,tier=front`. */
-export function labelsText({ spec }: Policy): string {
+export function selectorText({ spec }: Policy): string {
   const selector: unknown = isRecord(spec) ? spec.selector : undefined
-  return pairs(isRecord(selector) ? selector.matchLabels : undefined)
-}
-
-function pairs(labels: unknown): string {
-  const entries = isRecord(labels) ? Object.entries(labels) : []
-  return entries.map(([key, value]) => `${key}=${value}`).join(',')
+  const labels = isRecord(selector) ? selector.matchLabels : undefined
+  return isRecord(labels) ? labelsText(labels) : ''
 }
 
 /** Why sidestep makes nothing of a policy, in the place of the finding that says so. */
@@ -66,11 +62,6 @@ function isForZtunnel(policy: Policy): boolean {
   if (policy.kind === 'RequestAuthentication') return false
   const { action = 'ALLOW', rules = [] } = policy.spec
   return (action === 'ALLOW' || action === 'DENY') && rules.every(isL4)
-}
-
-/** `namespace/name` */
-export function keyOf(object: KubernetesObject): string {
-  return `${namespaceOf(object)}/${nameOf(object)}`
 }
 
 /** `a, b and c`; of many only some. */

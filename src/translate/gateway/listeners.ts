@@ -6,6 +6,7 @@ import { companionName } from '../companion.ts'
 import { inspect } from '../fate.ts'
 import { isHostname } from '../hostname.ts'
 import { isSelected } from '../labels.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import type { Report } from '../report.ts'
 import type { GatewayMapping } from '../settings.ts'
 import { type ClusterSnapshot, inNamespace, namespaceOf } from '../snapshot.ts'
@@ -74,7 +75,7 @@ function serverListeners(
   if (hosts.length === 0) report('GW-FIELD-TYPE', `${field}.hosts`, { wanted: 'list with a host' })
   const protocol = protocolOf(server, field, report)
   if (!protocol) return []
-  const secrets = { namespace: mapping.pods.namespace, gatewayNamespace: namespaceOfKey(mapping.gateway), cluster }
+  const secrets = { namespace: mapping.pods.namespace, gatewayNamespace: gatewayOf(mapping).namespace, cluster }
   const listenerTLS = tls && protocol !== 'HTTP' ? listenerTls(tls, `${field}.tls`, secrets, report) : undefined
   const own = namespaceOf(source.istioGateway)
   const listeners = hosts.flatMap((host, i): PlannedListener[] => {
@@ -209,9 +210,4 @@ function checkExposed(
     const service = `${pods.namespace}/${metadata.name}`
     if (hidden) report('GW-PORT-MAPPED', field, { port: String(hidden.port), service, number: String(number) })
   }
-}
-
-/** `namespace/name#sectionName` -> `namespace`. */
-export function namespaceOfKey(key: string): string {
-  return key.slice(0, key.indexOf('/'))
 }

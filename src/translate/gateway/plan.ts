@@ -2,8 +2,9 @@
 import type { KubernetesObject } from '../../apis/core.ts'
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
-import { companionMetadata, isCompanion } from '../companion.ts'
+import { companionMetadata, infrastructureAnnotations, isCompanion } from '../companion.ts'
 import { isSelected } from '../labels.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import { modeFor } from '../mode.ts'
 import { createReport, type Report } from '../report.ts'
 import type { GatewayMapping } from '../settings.ts'
@@ -67,7 +68,7 @@ function companionsOf(
   mapping: GatewayMapping,
 ): KubernetesObject[] {
   const { gatewayClassName = 'istio', labels, addresses } = mapping
-  const [namespace = '', name = ''] = mapping.gateway.split('/')
+  const { namespace, name } = gatewayOf(mapping)
   const metadata = (itsName: string) => {
     const { ownerReferences, ...rest } = companionMetadata(istioGateway, itsName, namespace)
     // With several sources nobody owns it: its address must not go because the first of them does.
@@ -79,8 +80,9 @@ function companionsOf(
     metadata: metadata(name),
     spec: {
       gatewayClassName,
-      ...(labels && !addresses ? { infrastructure: { labels } } : {}),
-      ...(addresses ? { addresses: addresses.map(value => ({ type: 'Hostname', value })) } : {}),
+      ...(addresses
+        ? { addresses: addresses.map(value => ({ type: 'Hostname', value })) }
+        : { infrastructure: { ...(labels ? { labels } : {}), annotations: infrastructureAnnotations } }),
       listeners: listeners.map(planned => ({
         ...planned.listener,
         allowedRoutes: { namespaces: allowedRoutes(planned, namespace) },

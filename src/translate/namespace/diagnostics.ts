@@ -39,6 +39,11 @@ export const namespaceDiagnostics = {
     message:
       'new pods still get sidecars by {label}, and pods without one are in ambient already; take it off, then restart them all',
   },
+  'NS-CUT-OVER-UNKNOWN': {
+    severity: 'warning',
+    since: '0.1.0',
+    message: '{value} is read as if it were not there, and cuts nothing over; write "true", or take the annotation off',
+  },
   'NS-WAYPOINT-KEPT': {
     severity: 'note',
     since: '0.1.0',

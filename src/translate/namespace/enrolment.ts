@@ -1,6 +1,7 @@
 // When a waypoint may serve a Namespace or a Service: when it can, and when every policy is where it will be asked. From
 // then on pods see the waypoint as their caller, so this comes last (design.md section 5).
 import type { Namespace } from '../../apis/core.ts'
+import type * as istio from '../../apis/istio.ts'
 import { translateAuthorizationPolicy } from '../authorization-policy/index.ts'
 import { isEqual } from '../canonical.ts'
 import { isCompanion } from '../companion.ts'
@@ -31,7 +32,7 @@ export function canServe(
   return false
 }
 
-/** What still has to be in place before traffic may pass the waypoint; undefined when nothing is missing. */
+/** What still has to be in place before traffic may go through the waypoint; undefined when nothing is missing. */
 export function missingForEnrolment(
   namespace: Namespace,
   { namespace: place, name: waypointName }: WaypointReference,
@@ -48,13 +49,45 @@ export function missingForEnrolment(
   const waypoint = waypointAt(place, waypointName, cluster, name, settings)
   if (!waypoint.isProgrammed) return `Gateway ${keyOf(waypoint)}`
   const policy = inReach(cluster.authorizationPolicies, name, settings).find(
-    each => !isSettled(each, translateAuthorizationPolicy(each, cluster, settings), name, cluster),
+    each => !isSettled(each, translateAuthorizationPolicy(each, around(each), settings), name, cluster),
   )
   if (policy) return `AuthorizationPolicy ${policy.metadata.name}`
   const tokens = inReach(cluster.requestAuthentications, name, settings).find(
-    each => !isSettled(each, translateRequestAuthentication(each, cluster, settings), name, cluster),
+    each => !isSettled(each, translateRequestAuthentication(each, around(each), settings), name, cluster),
   )
   return tokens && `RequestAuthentication ${tokens.metadata.name}`
+
+  function around(each: Policy): ClusterSnapshot {
+    return namespaceOf(each) !== name && isAlikeEverywhere(each) ? nearTo(name, cluster, settings) : cluster
+  }
+}
+
+/**
+ * Whether a policy of the root namespace becomes the same whatever Namespaces there are: "allow nothing", and token checks
+ * for the whole mesh. Of all others it takes one Namespace that cannot be served to refuse them everywhere.
+ */
+function isAlikeEverywhere({ kind, spec }: Policy): boolean {
+  const {
+    selector,
+    action = 'ALLOW',
+    rules = [],
+    targetRef,
+    targetRefs = [],
+  } = (spec ?? {}) as istio.AuthorizationPolicySpec
+  const isOfMesh = !selector?.matchLabels && !targetRef && targetRefs.length === 0
+  return isOfMesh && (kind === 'RequestAuthentication' || (action === 'ALLOW' && rules.length === 0))
+}
+
+/**
+ * The cluster as if there were no Namespaces but this and the root namespace, for policies that are alike everywhere: in a
+ * large mesh each Namespace would look at all others because of them.
+ */
+function nearTo(name: string, cluster: ClusterSnapshot, { rootNamespace }: Settings): ClusterSnapshot {
+  const namespaces = [name, rootNamespace].flatMap(each => {
+    const namespace = cluster.namespaces.get(each)
+    return namespace ? [[each, namespace] as const] : []
+  })
+  return { ...cluster, namespaces: new Map(namespaces) }
 }
 
 /** The policies that hold in a Namespace: its own, and those of the root namespace. */
@@ -77,12 +110,8 @@ function isSettled<P extends Policy>(
   if (denial || (isOwn && !isEqual(object.spec, policy.spec))) return false
   return (companions as P[]).every(each => {
     const isElsewhere = namespaceOf(each) !== namespace && namespaceOf(each) !== namespaceOf(policy)
-    return isElsewhere || isInPlace<Policy>(each, storedLike(each, cluster), cluster)
+    return isElsewhere || isInPlace(each, cluster)
   })
-}
-
-function storedLike({ kind }: Policy, cluster: ClusterSnapshot): ByNamespace<Policy> {
-  return kind === 'AuthorizationPolicy' ? cluster.authorizationPolicies : cluster.requestAuthentications
 }
 
 export function sidecarsIn(namespace: string, cluster: ClusterSnapshot): number {

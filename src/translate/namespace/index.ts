@@ -1,9 +1,10 @@
 // Namespace: sidecar injection off, ambient on, and the waypoint that serves it (research/policies.md, section 3).
 //
 // While pods run sidecars, the order is: the waypoint is there already and takes nothing; as long as the owner lets
-// sidecars be injected, nothing else changes; with injection taken off the Namespace is ambient in the same admission, so
-// that a pod that comes back without a sidecar is captured and one that still has its sidecar keeps it; the waypoint
-// serves it when no sidecar is left. What is cut over is never taken back because a pod turns up with a sidecar.
+// sidecars be injected, nothing else changes; with injection taken off, or with the owner's word that it may go
+// (`sidestep.dev/cut-over`), the Namespace is ambient in the same admission, so that a pod that comes back without a
+// sidecar is captured and one that still has its sidecar keeps it; the waypoint serves it when no sidecar is left. What is
+// cut over is never taken back because a pod turns up with a sidecar.
 import type { Namespace } from '../../apis/core.ts'
 import { missingForCapture } from '../authorization-policy/index.ts'
 import { originalAnnotation, restoreOriginal, withField } from '../original.ts'
@@ -22,12 +23,14 @@ import {
   useWaypointNamespaceLabel,
   type WaypointReference,
 } from '../waypoint.ts'
+import { cutOverAnnotation, isCutOver, isToBeCutOver } from './cut-over.ts'
 import { canServe, keyOf, missingForEnrolment, sidecarsIn } from './enrolment.ts'
 import { injectionOf, withoutInjection } from './injection.ts'
 import { waypointGateways } from './waypoints.ts'
 
 /** istio-cni leaves out kube-system only; the others hold what ambient itself runs on. */
-const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease']
+/** They are never made ambient, nor is the root namespace. */
+export const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease']
 const modeField = `metadata.labels[${dataplaneModeLabel}]`
 
 export function translateNamespace(
@@ -55,18 +58,18 @@ export function translateNamespace(
   const enrolment = rule.waypoint && enrolmentOf(original, rule.waypoint, cluster, settings, report)
   const injection = injectionOf(labels)
   const sidecars = sidecarsIn(name, cluster)
-  if (injection && sidecars > 0 && !isCutOver(name, cluster)) {
+  const isTold = isToBeCutOver(original, report)
+  if (injection && sidecars > 0 && !isTold && !isCutOver(name, cluster)) {
     if (mode === 'ambient') report('NS-INJECTION-BOTH', modeField, { label: injection })
-    reportSidecars(sidecars, 'nothing is cut over yet', `take ${injection} off, then restart them`, report)
+    const remedy = `take ${injection} off or annotate ${cutOverAnnotation}=true, then restart them`
+    reportSidecars(sidecars, 'nothing is cut over yet', remedy, report)
     return conclude(original, original, companions, report)
   }
 
+  // Where the owner has taken injection off, waiting for a guard would leave pods that come back with nothing at all.
   const isNaked = !injection && sidecars > 0
-  const missing =
-    labels[dataplaneModeLabel] !== 'ambient' &&
-    !isCutOver(name, cluster) &&
-    !isNaked &&
-    missingForCapture(name, cluster, settings)
+  const isCaptured = mode === 'ambient' && !(injection && sidecars > 0)
+  const missing = !isCaptured && !isCutOver(name, cluster) && !isNaked && missingForCapture(name, cluster, settings)
   if (missing) {
     report('NS-CAPTURE-PENDING', modeField, { missing })
     return conclude(original, original, companions, report)
@@ -78,15 +81,6 @@ export function translateNamespace(
   if (sidecars > 0)
     reportSidecars(sidecars, consequenceOf(translated, rule.waypoint), 'restart them without injection', report)
   return conclude(original, translated, companions, report)
-}
-
-/**
- * Whether the Namespace as it is stored is ambient and injects nothing. Then injection that comes back is taken off again,
- * whoever writes it: pods without sidecars would leave ambient otherwise, and nobody would check their callers.
- */
-function isCutOver(name: string, { namespaces }: ClusterSnapshot): boolean {
-  const labels = namespaces.get(name)?.metadata.labels ?? {}
-  return labels[dataplaneModeLabel] === 'ambient' && !injectionOf(labels)
 }
 
 function reportSidecars(count: number, consequence: string, remedy: string, report: Report): void {

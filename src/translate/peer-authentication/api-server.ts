@@ -2,10 +2,10 @@
 // it every object that the webhook should have seen (istio/istio#52874). Sidecars were often left out of such pods, with
 // `sidecar.istio.io/inject: "false"`; ambient captures those too.
 import type * as istio from '../../apis/istio.ts'
+import { isSelected } from '../labels.ts'
 import type { Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot, inNamespace, namespaceOf, type Workload } from '../snapshot.ts'
-import { dataplaneModeLabel, isSelected } from '../waypoint.ts'
 import { modeOf, policiesFor } from './levels.ts'
 
 /** Reports the Services that the API server calls and this PeerAuthentication, by itself or by what it inherits, shuts. */
@@ -46,7 +46,5 @@ function podsOf(
 ): Pick<Workload, 'labels' | 'ports'>[] {
   const pods = inNamespace(cluster.workloads, namespace).filter(({ labels }) => isSelected(labels, selector))
   if (pods.length === 0) return [{ labels: selector, ports: [] }]
-  return pods.filter(
-    ({ labels, state, hostNetwork }) => labels[dataplaneModeLabel] !== 'none' && state !== 'gateway' && !hostNetwork,
-  )
+  return pods.filter(({ state, isOptedOut }) => state !== 'gateway' && !isOptedOut)
 }

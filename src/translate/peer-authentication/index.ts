@@ -8,7 +8,7 @@ import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { type ClusterSnapshot, inNamespace, namespaceOf } from '../snapshot.ts'
 import { conclude, leave, type Translation } from '../translation.ts'
-import { ambientRule, isSelected } from '../waypoint.ts'
+import { ambientNamespaces, isSelected } from '../waypoint.ts'
 import { checkApiServerCalls } from './api-server.ts'
 import { peerAuthenticationFates, shapeCodes } from './fates.ts'
 import { hasPort, hasSelector, losesInherited, losesStrictPorts, modeOf, parentsOf, policiesFor } from './levels.ts'
@@ -53,14 +53,6 @@ export function translatePeerAuthentication(
   // UNSET says as much as nothing. So recorded, a STRICT that its user writes later is told from ours (../original.ts).
   const bare = report.untranslatable ? original : withField(original, mtls, undefined)
   return conclude(bare, withField(opened, mtls, { mode: 'STRICT' }), [], report)
-}
-
-/** The ambient Namespaces that a PeerAuthentication reaches: its own, or all of them from the root namespace. */
-function ambientNamespaces(own: string, cluster: ClusterSnapshot, settings: Settings): string[] {
-  // The settings name Namespaces that files do not always hold.
-  const all = new Set([...cluster.namespaces.keys(), ...settings.namespaces.flatMap(({ names = [] }) => names)])
-  const reached = own === settings.rootNamespace ? [...all].sort() : [own]
-  return reached.filter(name => ambientRule(name, cluster, settings) !== undefined)
 }
 
 /** The cluster once the PeerAuthentication is stored. */

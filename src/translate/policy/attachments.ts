@@ -45,6 +45,14 @@ export function attachmentsInMesh(rootNamespace: string, places: Place[], readin
   return attach({ namespace: rootNamespace, suffix: waypointClass, refs, services, isWhole: true }, reading)
 }
 
+/**
+ * The attachments that stand beside a policy, which is the first of them itself once it has moved. That one names as many
+ * Services as it can; whom a new one pushes out of it has to stand by itself before.
+ */
+export function besideOf([base, ...others]: Attachment[], isMoved: boolean): Attachment[] {
+  return isMoved || !base ? others : [...others, base]
+}
+
 interface Group {
   namespace: string
   suffix: string
@@ -76,11 +84,18 @@ function attach({ namespace, suffix, refs, services, isWhole }: Group, reading: 
 }
 
 /**
- * The rules as they read at targets that a policy already has. Where the Services among them read them differently, an
- * ALLOW admits only what it admits at each, and any other action takes in all.
+ * The rules as they read at targets that a policy already has, while it waits for those it is meant to have. At one that
+ * is not among these an ALLOW would admit callers whom its author lets in elsewhere, so it admits nobody. Where Services
+ * read the rules differently, an ALLOW admits only what it admits at each, and any other action takes in all.
  */
-export function rulesAt(refs: istio.PolicyTargetReference[], places: Place[], reading: Reading): istio.Rule[] {
+export function rulesAt(
+  refs: istio.PolicyTargetReference[],
+  { places, attachments }: { places: Place[]; attachments: Attachment[] },
+  reading: Reading,
+): istio.Rule[] {
   const { rules, isAllow, isByPort, atService } = reading
+  const meant = attachments.flatMap(({ targetRefs }) => targetRefs)
+  if (isAllow && !refs.every(ref => meant.some(each => isEqual(each, ref)))) return []
   const all = places.flatMap(({ services }) => services)
   const names = refs.filter(({ kind }) => kind === 'Service').map(({ name }) => name)
   const services = names.length > 0 ? all.filter(({ metadata }) => names.includes(metadata.name)) : all

@@ -4,7 +4,8 @@ import { isEqual } from '../canonical.ts'
 import { companionMetadata, companionName, isCompanion, nameOf, sourceAnnotation, sourceKey } from '../companion.ts'
 import { originalAnnotation, restoreOriginal, withField } from '../original.ts'
 import type { Report } from '../report.ts'
-import { type ByNamespace, byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
+import { type ByNamespace, byKey, type ClusterSnapshot, keyOf, namespaceOf } from '../snapshot.ts'
+import type { Context } from '../translation.ts'
 import type { Policy } from './targets.ts'
 
 /** A policy that is kept beside another, and why, as its author reads it. */
@@ -60,9 +61,9 @@ export function beside<P extends Policy>(policy: P, suffix: string, spec: P['spe
 }
 
 /** Whether a companion is there as planned, so that the next step may rest on it. */
-export function isInPlace<P extends Policy>(companion: P, there: ByNamespace<P>, cluster: ClusterSnapshot): boolean {
+export function isInPlace(companion: Policy, cluster: ClusterSnapshot): boolean {
   if (cluster.statuses === 'assumed') return true
-  const object = byKey(there, keyOf(companion))
+  const object = storedOf(companion, cluster)
   return object !== undefined && isCompanion(object) && isEqual(object.spec, companion.spec)
 }
 
@@ -71,10 +72,9 @@ export function checkName<P extends Policy>(
   source: P,
   { policy }: Kept<P>,
   kind: 'AP' | 'RA',
-  there: ByNamespace<P>,
-  report: Report,
+  { cluster, report }: Context,
 ): void {
-  const object = byKey(there, keyOf(policy))
+  const object = storedOf(policy, cluster)
   if (!object || (isCompanion(object) && object.metadata.annotations?.[sourceAnnotation] === sourceKey(source))) return
   report(`${kind}-COMPANION-FOREIGN`, 'metadata.name', { policy: keyOf(policy) })
 }
@@ -92,7 +92,8 @@ export function reportKept<P extends Policy>(kept: Kept<P>[], kind: 'AP' | 'RA',
  * What a policy stays as when its surroundings have come to forbid its translation (a Service is gone, say) while it is
  * stored on targets and its author changes nothing: back on its selector it would be enforced less.
  */
-export function standing<P extends Policy>(original: P, stored: P | undefined): P | undefined {
+export function standing<P extends Policy>(original: P, cluster: ClusterSnapshot): P | undefined {
+  const stored = storedOf(original, cluster)
   const record = stored?.metadata.annotations?.[originalAnnotation]
   if (!stored || record === undefined || (stored.spec?.targetRefs ?? []).length === 0) return undefined
   if (!isEqual(restoreOriginal(stored).spec, original.spec)) return undefined
@@ -100,6 +101,10 @@ export function standing<P extends Policy>(original: P, stored: P | undefined): 
   return { ...annotated, spec: stored.spec }
 }
 
-export function keyOf(policy: Policy): string {
-  return `${namespaceOf(policy)}/${nameOf(policy)}`
+/** The policy as it is stored under its name. */
+export function storedOf<P extends Policy>(policy: P, cluster: ClusterSnapshot): P | undefined {
+  const { authorizationPolicies, requestAuthentications } = cluster
+  const stored: ByNamespace<Policy> =
+    policy.kind === 'AuthorizationPolicy' ? authorizationPolicies : requestAuthentications
+  return byKey(stored, keyOf(policy)) as P | undefined
 }

@@ -5,11 +5,12 @@ import type * as istio from '../../apis/istio.ts'
 import { isEqual } from '../canonical.ts'
 import { isCompanion, nameOf } from '../companion.ts'
 import { isSelected } from '../labels.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import { restoreOriginal } from '../original.ts'
 import { createReport } from '../report.ts'
 import type { GatewayMapping, Settings } from '../settings.ts'
-import { type ByNamespace, byKey, type ClusterSnapshot, inNamespace } from '../snapshot.ts'
-import { keyOf, twin } from './companions.ts'
+import { type ClusterSnapshot, inNamespace } from '../snapshot.ts'
+import { storedOf, twin } from './companions.ts'
 import { isByPort, readAt } from './ports.ts'
 import { gatewayRef, ingressOf, type Policy } from './targets.ts'
 
@@ -24,7 +25,7 @@ export function missingAtIngress(
   settings: Settings,
 ): string | undefined {
   if (cluster.statuses === 'assumed') return undefined
-  const [namespace = ''] = gatewayOf(mapping).split('/')
+  const { namespace } = gatewayOf(mapping)
   const policies: Policy[] = inNamespace(cluster.authorizationPolicies, namespace).filter(({ spec }) =>
     wanted === 'refusals' ? spec?.action === 'DENY' || spec?.action === 'CUSTOM' : spec?.action !== 'AUDIT',
   )
@@ -33,11 +34,6 @@ export function missingAtIngress(
     policy => !isCompanion(policy) && isOfIngress(policy, mapping, settings) && !isOnGateway(policy, mapping, cluster),
   )
   return missing && `${missing.kind} ${nameOf(missing)}`
-}
-
-/** The Kubernetes Gateway of a mapping, `namespace/name`. */
-export function gatewayOf({ gateway }: GatewayMapping): string {
-  return gateway.split('#')[0] ?? ''
 }
 
 function isOfIngress(policy: Policy, mapping: GatewayMapping, settings: Settings): boolean {
@@ -51,9 +47,7 @@ export function isOnGateway(policy: Policy, mapping: GatewayMapping, cluster: Cl
   const { name } = refOf(mapping)
   if ((policy.spec?.targetRefs ?? []).some(ref => ref.kind === 'Gateway' && ref.name === name)) return true
   const wanted = gatewayTwin(policy, mapping, cluster)
-  const stored: ByNamespace<Policy> =
-    policy.kind === 'AuthorizationPolicy' ? cluster.authorizationPolicies : cluster.requestAuthentications
-  const object = wanted && byKey(stored, keyOf(wanted))
+  const object = wanted && storedOf(wanted, cluster)
   return object !== undefined && isCompanion(object) && isEqual(object.spec, wanted?.spec)
 }
 
@@ -81,5 +75,5 @@ export function atGateway<P extends Policy>(policy: P, mapping: GatewayMapping, 
 }
 
 export function refOf(mapping: GatewayMapping): istio.PolicyTargetReference {
-  return gatewayRef(gatewayOf(mapping).split('/')[1] ?? '')
+  return gatewayRef(gatewayOf(mapping).name)
 }

@@ -2,9 +2,11 @@
 // AuthorizationPolicy and RequestAuthentication ask the same question.
 import type * as core from '../../apis/core.ts'
 import type * as istio from '../../apis/istio.ts'
-import type { Report } from '../report.ts'
+import { gatewayNameLabel } from '../companion.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import type { GatewayMapping, Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot, inNamespace, namespaceOf, type Workload } from '../snapshot.ts'
+import type { Context } from '../translation.ts'
 import {
   ambientRule,
   dataplaneModeLabel,
@@ -20,8 +22,8 @@ import {
 export type Target =
   /** Its user wrote targetRefs, or sidecars still enforce it, or nothing does: there is nothing to move. */
   | { kind: 'given' | 'outside' }
-  /** The ingress that the settings map: the Gateway, and whether pods of the old one still run. */
-  | { kind: 'ingress'; mapping: GatewayMapping; name: string; isOldRunning: boolean }
+  /** The ingress that the settings map, and whether pods of the old gateway still run. */
+  | { kind: 'ingress'; mapping: GatewayMapping; isOldRunning: boolean }
   /** A gateway that the settings do not map: its Envoy goes on reading selectors. */
   | { kind: 'gateway' }
   /** Every workload of the mesh. The places are the ambient Namespaces. */
@@ -58,14 +60,12 @@ export interface Place {
 
 export type Policy = istio.AuthorizationPolicy | istio.RequestAuthentication
 
-interface Surroundings {
+interface Surroundings extends Context {
+  /** The prefix of the codes to report with. */
   kind: 'AP' | 'RA'
-  cluster: ClusterSnapshot
-  settings: Settings
-  report: Report
 }
 
-/** Resolves a policy's target. `kind` is the prefix of the codes to report with. */
+/** Resolves a policy's target. */
 export function resolveTarget(policy: Policy, surroundings: Surroundings): Target {
   const { kind, cluster, settings, report } = surroundings
   const { selector, targetRef, targetRefs = [] } = policy.spec
@@ -109,13 +109,12 @@ function ingressTarget(
   mapping: GatewayMapping,
   { kind, cluster, report }: Pick<Surroundings, 'kind' | 'cluster' | 'report'>,
 ): Target {
-  const [gateway = ''] = mapping.gateway.split('#')
-  const [gatewayNamespace, name = ''] = gateway.split('/')
-  if (gatewayNamespace !== namespace) {
-    report(`${kind}-GATEWAY-NAMESPACE`, 'spec.selector', { gateway })
+  const gateway = gatewayOf(mapping)
+  if (gateway.namespace !== namespace) {
+    report(`${kind}-GATEWAY-NAMESPACE`, 'spec.selector', { gateway: gateway.key })
     return { kind: 'none' }
   }
-  return { kind: 'ingress', mapping, name, isOldRunning: isOldRunning(mapping, cluster) }
+  return { kind: 'ingress', mapping, isOldRunning: isOldRunning(mapping, cluster) }
 }
 
 /** Whether pods of the old gateway are there: they carry its labels and not the one of Gateway API deployments. */
@@ -126,8 +125,6 @@ export function isOldRunning({ pods }: GatewayMapping, cluster: ClusterSnapshot)
 }
 
 // Namespaces -------------------------------------------------------------------------------------------------------
-
-const gatewayNameLabel = 'gateway.networking.k8s.io/gateway-name'
 
 /** Whether the Namespace is ambient; where the snapshot is of a cluster, being meant to be is not enough. */
 export function isAmbient(namespace: string, cluster: ClusterSnapshot, settings: Settings): boolean {
@@ -202,9 +199,15 @@ function leadsTo(
   return isSelected(selector, labels) || apps.some(app => isSelected(app.labels, selector))
 }
 
-/** Services without an address of their own never pass a waypoint (research/policies.md 10.7). */
+/** Services without an address of their own never go through a waypoint (research/policies.md 10.7). */
 export function hasAddress({ spec }: core.Service): boolean {
   return spec?.clusterIP !== 'None' && spec?.type !== 'ExternalName'
+}
+
+/** The first waypoint of these places that takes no traffic yet, as `Gateway namespace/name`. */
+export function missingWaypoint(places: Place[]): string | undefined {
+  const missing = places.flatMap(({ waypoints }) => waypoints).find(({ isProgrammed }) => !isProgrammed)
+  return missing && `Gateway ${missing.namespace}/${missing.name}`
 }
 
 function distinct(waypoints: Waypoint[]): Waypoint[] {

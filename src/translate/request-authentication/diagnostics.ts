@@ -81,7 +81,7 @@ export const requestAuthenticationDiagnostics = {
   'RA-TARGET-UNBOUND': {
     severity: 'warning',
     since: '0.1.0',
-    message: 'no waypoint serves {target}, so nobody checks tokens; enrol it in a waypoint in the settings',
+    message: 'nobody checks tokens for {target}: {why}',
   },
   'RA-GATEWAY-PENDING': {
     severity: 'warning',

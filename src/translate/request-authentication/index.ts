@@ -2,11 +2,12 @@
 // (research/policies.md, section 2). It refuses bad tokens and admits nobody, so it needs no guard; but a policy that
 // asks for a token must not stand where none is checked.
 import type * as istio from '../../apis/istio.ts'
-import { isEqual } from '../canonical.ts'
 import { nameOf } from '../companion.ts'
 import { inspect } from '../fate.ts'
+import { labelsText } from '../labels.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import { restoreOriginal } from '../original.ts'
-import { type Attachment, attachmentsIn, attachmentsInMesh, type Reading } from '../policy/attachments.ts'
+import { attachmentsIn, attachmentsInMesh, besideOf, type Reading } from '../policy/attachments.ts'
 import {
   attached,
   checkName,
@@ -14,25 +15,20 @@ import {
   type Outcome as PolicyOutcome,
   reportKept,
   standing,
+  storedOf,
   twin,
 } from '../policy/companions.ts'
 import { checkGiven } from '../policy/given.ts'
-import { gatewayOf, isOnGateway, missingAtIngress, refOf } from '../policy/ingress.ts'
-import { checkPlace, type Place, resolveTarget, type Target } from '../policy/targets.ts'
+import { isOnGateway, missingAtIngress, refOf } from '../policy/ingress.ts'
+import { checkPlace, missingWaypoint, type Place, resolveTarget, type Target } from '../policy/targets.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
-import { byKey, type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
-import { conclude, leave, type Translation } from '../translation.ts'
+import type { ClusterSnapshot } from '../snapshot.ts'
+import { type Context, conclude, leave, type Translation } from '../translation.ts'
 import { requestAuthenticationFates, shapeCodes } from './fates.ts'
 
 type RequestAuthentication = istio.RequestAuthentication
 type Outcome = PolicyOutcome<RequestAuthentication>
-
-interface Context {
-  cluster: ClusterSnapshot
-  settings: Settings
-  report: Report
-}
 
 export function translateRequestAuthentication(
   object: RequestAuthentication,
@@ -42,18 +38,14 @@ export function translateRequestAuthentication(
   const report = createReport(settings)
   const context = { cluster, settings, report }
   const original = restoreOriginal(object)
-  const spec = original.spec ?? {}
-  if (!inspect(spec, requestAuthenticationFates, 'spec', shapeCodes, report)) return leave(original, report)
-  if (report.untranslatable) return leave(original, report)
-  const policy = { ...original, spec }
-  const target = resolveTarget(policy, { kind: 'RA', ...context })
-  const { policy: rewritten, kept } = outcomeFor(policy, target, context)
-  for (const each of kept) checkName(original, each, 'RA', cluster.requestAuthentications, report)
-  const stored = byKey(cluster.requestAuthentications, `${namespaceOf(original)}/${nameOf(original)}`)
-  if (report.untranslatable) return leave(standing(original, stored) ?? original, report)
+  const resolved = resolve(original, context)
+  if (!resolved) return leave(original, report)
+  const { policy: rewritten, kept } = outcomeFor(resolved, context)
+  for (const each of kept) checkName(original, each, 'RA', context)
+  if (report.untranslatable) return leave(standing(original, cluster) ?? original, report)
   reportKept(kept, 'RA', report)
   const companions = kept.map(each => each.policy)
-  return conclude(original, rewritten === policy ? original : rewritten, companions, report)
+  return conclude(original, rewritten === resolved.policy ? original : rewritten, companions, report)
 }
 
 /** What becomes of it and stands beside it, with the purpose of each; none when it is refused or cannot be read. */
@@ -62,16 +54,28 @@ export function outcomeOf(
   cluster: ClusterSnapshot,
   settings: Settings,
 ): Outcome | undefined {
-  const report = createReport(settings)
-  const original = restoreOriginal(object)
-  const policy = { ...original, spec: original.spec ?? {} }
-  if (!inspect(policy.spec, requestAuthenticationFates, 'spec', shapeCodes, report)) return undefined
-  const context = { cluster, settings, report }
-  const outcome = outcomeFor(policy, resolveTarget(policy, { kind: 'RA', ...context }), context)
-  return report.untranslatable ? undefined : outcome
+  const context = { cluster, settings, report: createReport(settings) }
+  const resolved = resolve(restoreOriginal(object), context)
+  const outcome = resolved && outcomeFor(resolved, context)
+  return context.report.untranslatable ? undefined : outcome
 }
 
-function outcomeFor(policy: RequestAuthentication, target: Target, context: Context): Outcome {
+/** A policy with a spec, and what it applies to. */
+interface Resolved {
+  policy: RequestAuthentication
+  target: Target
+}
+
+/** None when the policy cannot be read. */
+function resolve(original: RequestAuthentication, context: Context): Resolved | undefined {
+  const policy = { ...original, spec: original.spec ?? {} }
+  const { report } = context
+  if (!inspect(policy.spec, requestAuthenticationFates, 'spec', shapeCodes, report)) return undefined
+  if (report.untranslatable) return undefined
+  return { policy, target: resolveTarget(policy, { kind: 'RA', ...context }) }
+}
+
+function outcomeFor({ policy, target }: Resolved, context: Context): Outcome {
   switch (target.kind) {
     case 'given':
       return { policy: checkGiven(policy, 'RA', context), kept: [] }
@@ -94,8 +98,8 @@ function onIngress(
   { mapping, isOldRunning }: Extract<Target, { kind: 'ingress' }>,
   { cluster, settings, report }: Context,
 ): Outcome {
-  const gateway = gatewayOf(mapping)
-  const stored = byKey(cluster.requestAuthentications, `${namespaceOf(policy)}/${nameOf(policy)}`)
+  const { key: gateway } = gatewayOf(mapping)
+  const stored = storedOf(policy, cluster)
   const stands = stored !== undefined && isOnGateway(stored, mapping, cluster)
   const missing = stands ? undefined : missingAtIngress(mapping, 'policies', cluster, settings)
   if (missing) {
@@ -118,56 +122,50 @@ function onApplications(
 ): Outcome {
   const { cluster, settings, report } = context
   const isMesh = target.kind === 'mesh'
-  // In files a policy of the mesh may come before any Namespace of it.
-  const places = target.places
+  const { places } = target
   if (!isMesh && places.every(({ isKnown }) => !isKnown)) {
     report('RA-WORKLOAD-NONE', 'spec.selector')
     return { policy, kept: [] }
   }
   for (const place of places) {
     checkPlace(place, { kind: 'RA', cluster, report }, !isMesh)
-    if (!isMesh) checkServed(policy, place, report)
+    checkServed(place, isMesh, report)
   }
   const attachments = isMesh
     ? attachmentsInMesh(settings.rootNamespace, places, reading)
     : attachmentsIn(places, reading)
-  const [base, ...others] = attachments
+  const [base] = attachments
   const sidecar = places.find(({ withSidecar }) => withSidecar)?.withSidecar
   if (sidecar) report('RA-WORKLOAD-SIDECAR', 'spec.selector', { workload: sidecar.name })
   const isMoved = base !== undefined && !isMesh && !target.isFanOut && !sidecar
-  const kept = (isMoved || !base ? others : [...others, base]).map(({ namespace, suffix, targetRefs }) => ({
+  const kept = besideOf(attachments, isMoved).map(({ namespace, suffix, targetRefs }) => ({
     policy: twin(policy, suffix, targetRefs, namespace),
     purpose: isMesh ? 'waypoints do not read mesh-wide ones' : 'the waypoint checks the same tokens',
   }))
-  const waypoint = places.flatMap(({ waypoints }) => waypoints).find(({ isProgrammed }) => !isProgrammed)
-  const absent = kept.find(each => !isInPlace(each.policy, cluster.requestAuthentications, cluster))
-  const missing = waypoint
-    ? `Gateway ${waypoint.namespace}/${waypoint.name}`
-    : absent && `RequestAuthentication ${nameOf(absent.policy)}`
+  const absent = kept.find(each => !isInPlace(each.policy, cluster))
+  const missing = missingWaypoint(places) ?? (absent && `RequestAuthentication ${nameOf(absent.policy)}`)
   if (!isMoved) return { policy, kept }
   if (missing) report('RA-WAYPOINT-PENDING', 'spec', { missing })
-  return { policy: missing ? asStored(policy, base, cluster) : attached(policy, base.targetRefs), kept }
+  return { policy: missing ? asStored(policy, cluster) : attached(policy, base.targetRefs), kept }
 }
 
 /** Once on targets a policy stays on them. */
-function asStored(policy: RequestAuthentication, base: Attachment, cluster: ClusterSnapshot): RequestAuthentication {
-  const stored =
-    byKey(cluster.requestAuthentications, `${namespaceOf(policy)}/${nameOf(policy)}`)?.spec?.targetRefs ?? []
-  if (stored.length === 0) return policy
-  return attached(policy, isEqual(stored, base.targetRefs) ? base.targetRefs : stored)
+function asStored(policy: RequestAuthentication, cluster: ClusterSnapshot): RequestAuthentication {
+  const targetRefs = storedOf(policy, cluster)?.spec?.targetRefs ?? []
+  return targetRefs.length === 0 ? policy : attached(policy, targetRefs)
 }
 
-function checkServed(policy: RequestAuthentication, place: Place, report: Report): void {
+/** Every pod that it means has to be behind a waypoint, or the tokens of some requests are checked by nobody. */
+function checkServed(place: Place, isMesh: boolean, report: Report): void {
   const { namespace, selector, services, unserved, waypoints, isServed, whole } = place
   const isPart = Object.keys(selector).length > 0
   const [waypoint] = waypoints
   const [first] = unserved
   const name = `${waypoint?.namespace}/${waypoint?.name}`
   if (isPart && first) report('RA-WAYPOINT-NONE', 'spec', { target: `Service ${namespace}/${first.metadata.name}` })
-  else if (isPart && services.length === 0) {
-    const labels = Object.entries(policy.spec.selector?.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`)
-    report('RA-SERVICE-NONE', 'spec.selector', { workload: labels.join(',').slice(0, 60) })
-  } else if (!waypoint) report('RA-WAYPOINT-NONE', 'spec', { target: `Namespace ${namespace}` })
+  else if (isPart && services.length === 0)
+    report('RA-SERVICE-NONE', 'spec.selector', { workload: labelsText(selector).slice(0, 60) })
+  else if (!waypoint) report('RA-WAYPOINT-NONE', 'spec', { target: `Namespace ${namespace}` })
   else if (!isPart && (first || !isServed)) report('RA-WAYPOINT-PARTIAL', 'spec', { waypoint: name })
-  else if (!isPart && !whole) report('RA-WAYPOINT-SHARED', 'spec', { waypoint: name })
+  else if (!isPart && !whole && !isMesh) report('RA-WAYPOINT-SHARED', 'spec', { waypoint: name })
 }

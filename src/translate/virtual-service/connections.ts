@@ -6,6 +6,7 @@ import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { inspect } from '../fate.ts'
 import { intersection, isCovered, overlaps } from '../hostname.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import { createReport, type Report } from '../report.ts'
 import { byKey, inNamespace, namespaceOf } from '../snapshot.ts'
 import { serviceWaypoint } from '../waypoint.ts'
@@ -79,7 +80,7 @@ function gatewayPlaces(
     return isMet && (door.speaks === undefined || door.speaks === speaks) && holdsAt(match, door, namespace)
   })
   return open.flatMap(door => {
-    const [key = ''] = door.mapping.gateway.split('#')
+    const { key } = gatewayOf(door.mapping)
     const listeners = (door.listeners ?? []).filter(listener => replaces(listener, door))
     if (listeners.length === 0)
       report('VS-GATEWAYS-LISTENER', door.field, { port: `${door.istioGateway}:${door.port ?? '?'}`, gateway: key })

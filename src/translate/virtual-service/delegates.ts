@@ -74,7 +74,7 @@ function delegateOf(
   if (!found || !isDelegate(found)) {
     // A delegate that a cluster lacks is as good as an empty one. One that files lack may well be in the cluster, and
     // an HTTPRoute without its rules would go into a repository.
-    const code = cluster.statuses === 'observed' ? 'VS-DELEGATE-ABSENT' : 'VS-DELEGATE-UNKNOWN'
+    const code = cluster.isComplete ? 'VS-DELEGATE-ABSENT' : 'VS-DELEGATE-UNKNOWN'
     report(code, field, { delegate: key.slice(0, 80) })
     return undefined
   }

@@ -91,7 +91,7 @@ export const virtualServiceDiagnostics = {
     severity: 'denial',
     since: '0.1.0',
     message:
-      'requests from ingress gateways pass the waypoint of {service} too and would get these rules; switch that off with ingress-use-waypoint',
+      'requests from ingress gateways go through the waypoint of {service} too and would get these rules; switch that off with ingress-use-waypoint',
   },
   'VS-EXPORT-TO': {
     severity: 'warning',

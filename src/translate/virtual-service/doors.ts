@@ -5,6 +5,7 @@ import type * as istio from '../../apis/istio.ts'
 import { admits } from '../allowed-routes.ts'
 import { allowedRoutes } from '../gateway/listeners.ts'
 import { planOf } from '../gateway/plan.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import type { Report } from '../report.ts'
 import type { GatewayMapping, Settings } from '../settings.ts'
 import { byKey, type ClusterSnapshot } from '../snapshot.ts'
@@ -53,10 +54,9 @@ export function doorsOf(
       return []
     }
     const known = listenersOf(mapping, cluster)
-    const [own = ''] = mapping.gateway.split('/')
+    const { key, namespace: own } = gatewayOf(mapping)
     const listeners = known?.filter(listener => admits(listener, own, namespace, cluster))
     // Nobody would hear of either: the route just is not accepted, and the VirtualService stays.
-    const [key = ''] = mapping.gateway.split('#')
     if (known?.length === 0) report('VS-GATEWAYS-LISTENER', field, { port: istioGateway, gateway: key })
     else if (listeners?.length === 0) report('VS-GATEWAYS-ALLOWED', field, { gateway: mapping.gateway, namespace })
     const servers = byKey(cluster.istioGateways, istioGateway)?.spec?.servers
@@ -101,11 +101,10 @@ function doorOf(
  * listeners that it will have. Undefined while neither is known.
  */
 function listenersOf(mapping: GatewayMapping, cluster: ClusterSnapshot): gateway.Listener[] | undefined {
-  const [key = '', sectionName] = mapping.gateway.split('#')
+  const { key, namespace, sectionName } = gatewayOf(mapping)
   const there = byKey(cluster.gateways, key)?.spec?.listeners
   if (!there && mapping.create) {
     const { refused, listeners } = planOf(mapping, cluster)
-    const namespace = key.slice(0, key.indexOf('/'))
     if (refused) return undefined
     return listeners.map(planned => ({
       ...planned.listener,

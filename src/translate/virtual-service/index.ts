@@ -45,8 +45,11 @@ export function translateVirtualService(
     return leave(original, report)
   }
   if (!inspect(original.spec, virtualServiceFates, 'spec', shapeCodes, report)) return leave(original, report)
-  const unmanaged = reasonsToLeave(original, cluster, settings)
-  if (unmanaged) return leave(original, unmanaged)
+  const surroundings = { namespace: namespaceOf(original), cluster, settings }
+  const outside = createReport(settings)
+  const doors = doorsOf(original, surroundings.namespace, cluster, settings, outside)
+  if (doors.length === 0 && !isServedInMesh(original, cluster, settings, outside) && outside.diagnostics.length > 0)
+    return leave(original, outside)
 
   const large = tooLarge(original.spec)
   if (large) {
@@ -54,10 +57,9 @@ export function translateVirtualService(
     return leave(original, report)
   }
 
-  const surroundings = { namespace: namespaceOf(original), cluster, settings }
   const entries = httpEntries(original, cluster, settings, report)
   if (entries === undefined) return leave(original, report)
-  const doors = doorsOf(original, surroundings.namespace, cluster, settings, report)
+  report.adopt(outside)
   checkDoors(original, doors, report)
   const routes = [
     ...routesForHTTP(original, entries, doors, surroundings, report).map(route => grpcRoute(route, surroundings)),
@@ -75,24 +77,22 @@ export function translateVirtualService(
   return conclude(original, park(original, routes, cluster, settings, report), companions, report)
 }
 
-/** Why nothing of a VirtualService is sidestep's business: no gateway of it is mapped, and no waypoint serves its hosts. */
-function reasonsToLeave(
+/** Whether a waypoint serves the hosts. Without one, and with no gateway that is mapped, it is not sidestep's business. */
+function isServedInMesh(
   virtualService: istio.VirtualService,
   cluster: ClusterSnapshot,
   settings: Settings,
-): Report | undefined {
-  const report = createReport(settings)
-  const doors = doorsOf(virtualService, namespaceOf(virtualService), cluster, settings, report)
-  const isServed = isForMesh(virtualService) && hasWaypoint(virtualService, cluster, settings, report)
-  return doors.length > 0 || isServed || report.diagnostics.length === 0 ? undefined : report
+  report: Report,
+): boolean {
+  return isForMesh(virtualService) && hasWaypoint(virtualService, cluster, settings, report)
 }
 
 /** The reasons why an object is left; what would follow from a translation is not told when there is none. */
 function withoutConsequences(report: Report, settings: Settings): Report {
   const reasons = createReport(settings)
-  reasons.diagnostics.push(
-    ...report.diagnostics.filter(({ code, severity }) => severity === 'denial' || isReason(code)),
-  )
+  reasons.adopt({
+    diagnostics: report.diagnostics.filter(({ code, severity }) => severity === 'denial' || isReason(code)),
+  })
   return reasons
 }
 

@@ -3,6 +3,7 @@
 import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { overlaps } from '../hostname.ts'
+import { gatewayOf } from '../mapped-gateway.ts'
 import { createReport, type Report } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { type ClusterSnapshot, namespaceOf } from '../snapshot.ts'
@@ -129,7 +130,8 @@ function orderOf(own: istio.VirtualService, other: istio.VirtualService, unit: U
   return compareAges(own.metadata, other.metadata) < 0 ? 'first' : 'second'
 }
 
-function visibility({ spec: { exportTo = [] }, metadata }: istio.VirtualService, namespace: string): number {
+/** How early a gateway of the namespace reads it, whatever its age. */
+export function visibility({ spec: { exportTo = [] }, metadata }: istio.VirtualService, namespace: string): number {
   if (exportTo.length === 0 || exportTo.includes('*')) return 2
   return exportTo.includes('.') && (metadata.namespace || 'default') === namespace ? 0 : 1
 }
@@ -204,7 +206,7 @@ export function isAlone(
 function placesOf({ parents, hostnames = ['*'] }: Pick<Unit, 'parents' | 'hostnames'>, settings: Settings) {
   const keys = new Set(parents.map(({ parentRef: { namespace, name } }) => `${namespace}/${name}`))
   const istioGateways = settings.gateways
-    .filter(({ gateway }) => keys.has(gateway.split('#')[0] ?? ''))
+    .filter(mapping => keys.has(gatewayOf(mapping).key))
     .flatMap(mapping => mapping.istioGateways)
   return istioGateways.flatMap(name => hostnames.flatMap(host => doorKeys(`gateway ${name}`, host, settings)))
 }

@@ -33,7 +33,7 @@ export function park(
 }
 
 /** Whether the route is there as planned and every parent it names has accepted it. */
-function isServing(route: Route, cluster: ClusterSnapshot): boolean {
+export function isServing(route: Route, cluster: ClusterSnapshot): boolean {
   if (cluster.statuses === 'assumed') return true
   const observed = observedRoute(route, cluster)
   if (!observed || !isCompanion(observed) || !contains(observed.spec, route.spec)) return false

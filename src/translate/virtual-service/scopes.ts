@@ -4,6 +4,7 @@ import type * as gateway from '../../apis/gateway.ts'
 import type * as istio from '../../apis/istio.ts'
 import { canonicalJson } from '../canonical.ts'
 import { isSelected } from '../labels.ts'
+import { gatewayOf, type MappedGateway } from '../mapped-gateway.ts'
 import type { Report } from '../report.ts'
 import type { ClusterSnapshot } from '../snapshot.ts'
 import type { HTTPEntry } from './delegates.ts'
@@ -84,7 +85,7 @@ function hasOtherListeners(doors: Door[]): boolean {
   const serving = doors.filter(({ isRedirecting }) => !isRedirecting).flatMap(({ listeners = [] }) => listeners)
   const all = doors[0]?.all
   // Nothing is known of the listeners: then only a server that redirects tells that there may be one to stay away from.
-  if (!all) return doors.some(({ isRedirecting, mapping }) => isRedirecting && !mapping.gateway.includes('#'))
+  if (!all) return doors.some(({ isRedirecting, mapping }) => isRedirecting && !gatewayOf(mapping).sectionName)
   return all.some(({ name }) => !serving.some(listener => listener.name === name))
 }
 
@@ -92,10 +93,9 @@ function hasOtherListeners(doors: Door[]): boolean {
 
 function wholeParent(doors: Door[]): Parent {
   const [{ mapping } = { mapping: { gateway: '' } }] = doors
-  const [key = '', sectionName] = mapping.gateway.split('#')
   const listeners = doors.flatMap(({ listeners = [] }) => listeners)
   return {
-    parentRef: parentRef(key, sectionName),
+    parentRef: parentRef(gatewayOf(mapping)),
     hosts: doors.flatMap(({ hosts }) => hosts),
     listenerHosts: hostsOf(listeners),
     listeners,
@@ -111,14 +111,14 @@ function wholeParent(doors: Door[]): Parent {
 function listenerParents(doors: Door[], taken: Set<string>, report: Report): Parent[] {
   const parents = new Map<string, Parent>()
   for (const { mapping, listeners, hosts, istioGateway, field, port } of doors) {
-    const [key = ''] = mapping.gateway.split('#')
+    const mapped = gatewayOf(mapping)
     const isFree = listeners?.every(({ name }) => !taken.has(name) || parents.has(name))
-    if (!isFree) report('VS-GATEWAYS-LISTENER', field, { port: `${istioGateway}:${port ?? '?'}`, gateway: key })
+    if (!isFree) report('VS-GATEWAYS-LISTENER', field, { port: `${istioGateway}:${port ?? '?'}`, gateway: mapped.key })
     for (const listener of listeners ?? []) {
       const known = parents.get(listener.name)
       taken.add(listener.name)
       parents.set(listener.name, {
-        parentRef: parentRef(key, listener.name),
+        parentRef: parentRef({ ...mapped, sectionName: listener.name }),
         hosts: [...(known?.hosts ?? []), ...hosts],
         listenerHosts: hostsOf([listener]),
         listeners: [listener],
@@ -130,13 +130,12 @@ function listenerParents(doors: Door[], taken: Set<string>, report: Report): Par
   return [...parents.values()]
 }
 
-function parentRef(key: string, sectionName?: string): gateway.ParentReference {
-  const slash = key.indexOf('/')
+function parentRef({ namespace, name, sectionName }: MappedGateway): gateway.ParentReference {
   return {
     group: 'gateway.networking.k8s.io',
     kind: 'Gateway',
-    namespace: key.slice(0, slash),
-    name: key.slice(slash + 1),
+    namespace,
+    name,
     ...(sectionName ? { sectionName } : {}),
   }
 }

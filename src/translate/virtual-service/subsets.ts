@@ -151,7 +151,7 @@ function isContradiction(selector: Record<string, string>, labels: Record<string
   return Object.entries(labels).some(([label, value]) => Object.hasOwn(selector, label) && selector[label] !== value)
 }
 
-/** Traffic to the new Service has to pass the waypoint that traffic to the whole Service passes. */
+/** Traffic to the new Service has to go through the waypoint that traffic to the whole Service passes. */
 function waypointLabels(service: core.Service, { cluster, settings }: Surroundings): Record<string, string> {
   const { labels = {} } = translateService(service, cluster, settings).object.metadata
   const names = [useWaypointLabel, useWaypointNamespaceLabel, ingressUseWaypointLabel]

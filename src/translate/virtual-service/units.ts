@@ -125,7 +125,9 @@ function ordered(
   if (!effort.spend(planned.length ** 2 + regexSteps(planned))) return { entries: [], dead: new Map() }
   const { alive, dead } = withoutDead(planned)
   // What stood behind a negation may be answered in full by the two halves of it.
-  const { alive: positive } = withoutDead(withoutNegations(alive, effort, report))
+  const halves = withoutNegations(alive, effort, report)
+  if (!effort.spend(halves.length ** 2)) return { entries: [], dead: new Map() }
+  const { alive: positive } = withoutDead(halves)
   const repaired = withIntersections(positive, effort)
   const [...left] = differences(repaired, () => true, 'announced', effort)
   if (effort.isSpent) return { entries: [], dead: new Map() }

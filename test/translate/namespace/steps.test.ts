@@ -147,3 +147,18 @@ t.test('whatever its labels, a Namespace that is stored is stored once', async (
     { numRuns: 3000 },
   )
 })
+
+t.test("with the owner's word a controller may go on writing injection, and nothing changes", async t => {
+  const annotations = { 'sidestep.dev/cut-over': 'true' }
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'team-a', labels: injected, annotations } }
+  const admit = (object: Namespace, stored: KubernetesObject) =>
+    translate(object, snapshotOf([waypoint, stored, withSidecar], 'observed'), profiles.kubeflow).object
+  const first = admit(namespace as Namespace, namespace)
+  t.strictSame(first.metadata.labels, captured, 'ambient at once, while sidecars run')
+  const again = { ...first, metadata: { ...first.metadata, labels: { ...first.metadata.labels, ...injected } } }
+  t.strictSame(admit(again, first), first, 'injection that is written again is taken off again')
+  const { annotations: _, ...metadata } = namespace.metadata
+  const without = { ...namespace, metadata } as Namespace
+  t.strictSame(admit(without, first).metadata.labels, captured, 'what is cut over stays so without the annotation')
+  t.strictSame(admit(without, without).metadata.labels, injected, 'and without it nothing is')
+})
