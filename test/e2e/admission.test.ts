@@ -6,6 +6,7 @@ import type { KubernetesObject } from '../../src/apis/core.ts'
 import { originalAnnotation } from '../../src/translate/original.ts'
 import type { ControlPlane } from '../control-plane/index.ts'
 import { controlPlaneOrSkip } from '../control-plane/skip.ts'
+import { until } from '../control-plane/until.ts'
 import { type Admission, startAdmission } from './admission.ts'
 
 interface Case {
@@ -345,7 +346,12 @@ async function ratchet(t: Test, controlPlane: ControlPlane, admission: Admission
     spec: { ...notebook.spec, http: [{ ...entry, retries: { attempts: 3 } }] },
   }
   await controlPlane.apply(old)
+  await controlPlane.kubectl(['label', 'namespace', 'before', 'sidestep.dev/mode-'])
   admission.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'before' } })
+  const another = JSON.stringify({ ...old, metadata: { ...old.metadata, name: 'another' } })
+  const asks = async () =>
+    (await controlPlane.kubectl(['create', '--dry-run=server', '-f', '-'], { stdin: another })).code === 1
+  await until('the API server to know that the label is gone', asks)
   const patch = (patch: object) =>
     controlPlane.kubectl([
       'patch',

@@ -1,9 +1,9 @@
 // Writes that are tried out before they are made: of a dry run nothing may be stored, in the Namespace or beside it.
 import type { Test } from 'tap'
 import type { KubernetesObject } from '../../src/apis/core.ts'
+import { collectionOf, pathOf } from '../../src/reconciler/paths.ts'
 import type { ControlPlane } from '../control-plane/index.ts'
 import { dryRun, type Send } from './controllers/send.ts'
-import { collectionOf, pathOf } from './paths.ts'
 
 const kinds = [
   ...['Service', 'Pod', 'ConfigMap'].map(kind => ({ apiVersion: 'v1', kind })),

@@ -127,16 +127,22 @@ t.test('explain-policy on a real API server', async t => {
     })
   await mayList(['', 'namespaces', 'services', 'pods'])
   await controlPlane.grant('alice', 'reader')
-  const kinds = 'authorizationpolicies.security.istio.io, requestauthentications.security.istio.io'
+  const kinds = [
+    'serviceentries.networking.istio.io',
+    'authorizationpolicies.security.istio.io',
+    'requestauthentications.security.istio.io',
+    'gateways.gateway.networking.k8s.io',
+  ]
   // RBAC follows what is stored within moments.
   await until('alice may list some kinds', async () => !(await explain('alice')).stderr.includes('pods'))
   t.strictSame(await explain('alice'), {
     code: 2,
     stdout: '',
-    stderr: `error: you may not list ${kinds}, gateways.gateway.networking.k8s.io; ask for a ClusterRole with the verb list for them\n`,
+    stderr: `error: you may not list ${kinds.join(', ')}; ask for a ClusterRole with the verb list for them\n`,
   })
   await mayList(
     ['', 'namespaces', 'services', 'pods'],
+    ['networking.istio.io', 'serviceentries'],
     ['security.istio.io', 'authorizationpolicies', 'requestauthentications'],
     ['gateway.networking.k8s.io', 'gateways'],
   )

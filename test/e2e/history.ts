@@ -2,8 +2,8 @@
 // and whether the snapshot has heard of all that is stored now.
 import type { KubernetesObject } from '../../src/apis/core.ts'
 import type { ApiServer } from '../../src/reconciler/api-server.ts'
+import { pathOf } from '../../src/reconciler/paths.ts'
 import { resources } from '../../src/reconciler/snapshot.ts'
-import { pathOf } from './paths.ts'
 
 /** What was stored at one moment: path -> object. */
 export type Moment = ReadonlyMap<string, KubernetesObject>
@@ -27,6 +27,7 @@ export class History {
   /** The same API server, whose every answer to a list or a watch is written down before it is handed on. */
   listening(api: ApiServer): ApiServer {
     return {
+      ...api,
       list: async (path, query, signal) => {
         const list = await api.list(path, query, signal)
         for (const item of list.items) this.#note(path, item, true)

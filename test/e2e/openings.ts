@@ -3,10 +3,10 @@
 import type { Service } from '../../src/apis/core.ts'
 import type { Gateway } from '../../src/apis/gateway.ts'
 import type { AuthorizationPolicy } from '../../src/apis/istio.ts'
+import { pathOf } from '../../src/reconciler/paths.ts'
 import { isCompanion, sourceAnnotation, sourceKey } from '../../src/translate/companion.ts'
 import { isSelected } from '../../src/translate/labels.ts'
 import type { History, Moment } from './history.ts'
-import { pathOf } from './paths.ts'
 
 /** The stages that a policy went through, each when it began: where waypoints read it, and what stands at the pods. */
 export function stagesOf(history: History, policy: string): string[] {

@@ -1,6 +1,6 @@
 // Kubeflow's access management. Keeps the behaviour of kubeflow/dashboard, components/access-management/kfam/bindings.go
 // (Create, Delete): a RoleBinding and a policy of one name, written as v1beta1, never updated, deleted after both are read.
-import { collectionOf, pathOf } from '../paths.ts'
+import { collectionOf, pathOf } from '../../../src/reconciler/paths.ts'
 import { ingressPrincipal, pipelinesPrincipal } from './profile-controller.ts'
 import { type Send, succeeded } from './send.ts'
 

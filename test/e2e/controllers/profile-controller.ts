@@ -1,14 +1,18 @@
 // Kubeflow's profile-controller, as far as it writes what sidestep rewrites: the Namespace and its owner's policy.
 // Keeps the behaviour of kubeflow/dashboard, components/profile-controller/controllers/profile_controller.go
 // (Reconcile, setNamespaceLabels, updateIstioAuthorizationPolicy): read, compare, write the whole object.
-// Without ownerReferences: the Profile they would name is of a kind that is not installed here.
+// Left out: the Profile itself, which it PUTs at every reconcile, and the ServiceAccounts, RoleBindings and quota.
 import { isDeepStrictEqual } from 'node:util'
-import { collectionOf, pathOf } from '../paths.ts'
-import { type Send, succeeded } from './send.ts'
+import { type Desired, keep, type Replacement } from './keep.ts'
+import { isServed, type Owner } from './owner.ts'
+import type { Send } from './send.ts'
 
 export interface Profile {
   name: string
+  /** The person it belongs to. */
   owner: string
+  /** What stands in for the Profile itself; without it, nothing goes when the Profile goes. */
+  standIn?: Owner
 }
 
 export interface ProfileController {
@@ -25,6 +29,8 @@ export interface ProfileController {
   meshLabels: 'at creation' | 'always'
   /** Rules that another version of it writes as well. */
   moreRules?: object[]
+  /** More of its file namespace-labels.yaml: a label that is missing is added, one that is there and `''` here goes. */
+  moreLabels?: Record<string, string>
 }
 
 /** namespace-labels.yaml of kubeflow/manifests. */
@@ -46,60 +52,69 @@ export const pipelinesPrincipal = 'cluster.local/ns/kubeflow/sa/ml-pipeline-ui'
 
 /** One Reconcile. Returns what it has written, as `verb kind`. */
 export async function reconcileProfile(controller: ProfileController, profile: Profile): Promise<string[]> {
+  if (profile.standIn && !(await isServed(controller.send, profile.standIn))) return []
   return [...(await reconcileNamespace(controller, profile)), ...(await reconcilePolicy(controller, profile))]
 }
 
-export async function reconcileNamespace({ send, meshLabels }: ProfileController, { name, owner }: Profile) {
-  const namespace = namespaceOf({ name, owner })
-  const found = await send('GET', pathOf(namespace))
-  if (found.status === 404) {
-    succeeded(await send('POST', collectionOf(namespace), namespace))
-    return ['create Namespace']
-  }
-  const stored = succeeded(found).body
+export function reconcileNamespace(controller: ProfileController, profile: Profile): Promise<string[]> {
+  const { send, moreLabels } = controller
+  return keep(send, namespaceOf(profile, moreLabels), stored => labelled(stored, controller, profile))
+}
+
+function labelled(stored: Desired, controller: ProfileController, { owner }: Profile): Desired | undefined {
+  const { meshLabels, moreLabels } = controller
   if (stored.metadata.annotations?.owner !== owner)
     throw new Error('namespace already exist, but not owned by profile creator')
   // Labels that are there keep their values.
-  const labels: Record<string, string> = { ...namespaceLabels, ...stored.metadata.labels }
+  const labels: Record<string, string> = { ...namespaceLabels, ...moreLabels, ...stored.metadata.labels }
+  for (const [label, value] of Object.entries(moreLabels ?? {})) if (value === '') delete labels[label]
   if (meshLabels === 'always') {
     labels['istio-injection'] = 'enabled'
     for (const label of ambientLabels) delete labels[label]
   }
-  if (isDeepStrictEqual(labels, stored.metadata.labels)) return []
-  succeeded(await send('PUT', pathOf(namespace), { ...stored, metadata: { ...stored.metadata, labels } }))
-  return ['update Namespace']
+  if (isDeepStrictEqual(labels, stored.metadata.labels)) return undefined
+  return { ...stored, metadata: { ...stored.metadata, labels } }
 }
 
-export async function reconcilePolicy(controller: ProfileController, profile: Profile) {
+export function reconcilePolicy(controller: ProfileController, profile: Profile): Promise<string[]> {
   const { send, policyFields, moreRules } = controller
-  const policy = ownerPolicyOf(profile, moreRules)
-  const found = await send('GET', pathOf(policy))
-  if (found.status === 404) {
-    succeeded(await send('POST', collectionOf(policy), policy))
-    return ['create AuthorizationPolicy']
-  }
-  const stored = succeeded(found).body
-  const { targetRef: _, targetRefs: __, ...older } = stored.spec
-  const spec = policyFields === 'before targetRefs' ? older : stored.spec
-  if (isDeepStrictEqual(spec, policy.spec)) return []
-  succeeded(await send('PUT', pathOf(policy), { ...stored, spec: policy.spec }))
-  return ['update AuthorizationPolicy']
+  const replacement: Replacement = (stored, { spec }) =>
+    isDeepStrictEqual(read(stored.spec, policyFields), spec) ? undefined : { ...stored, spec }
+  return keep(send, ownerPolicyOf(profile, moreRules), replacement)
 }
 
-export function namespaceOf({ name, owner }: Profile) {
+/** A spec as the types of its client hold it: without what they do not know, and with ALLOW as the zero that it is. */
+function read({ action, ...spec }: Desired['spec'], policyFields: ProfileController['policyFields']) {
+  const { targetRef: _, targetRefs: __, ...older } = spec
+  const known = policyFields === 'before targetRefs' ? older : spec
+  return action === undefined || action === 'ALLOW' ? known : { ...known, action }
+}
+
+export function namespaceOf({ name, owner, standIn }: Profile, moreLabels: Record<string, string> = {}) {
+  const labels = { 'istio-injection': 'enabled', ...namespaceLabels, ...moreLabels }
+  for (const [label, value] of Object.entries(moreLabels)) if (value === '') delete labels[label as keyof typeof labels]
   return {
     apiVersion: 'v1',
     kind: 'Namespace',
-    metadata: { name, annotations: { owner }, labels: { 'istio-injection': 'enabled', ...namespaceLabels } },
+    metadata: { name, annotations: { owner }, labels, ...ownerReferencesOf(standIn) },
   }
 }
 
+function ownerReferencesOf(standIn: Owner | undefined) {
+  return standIn && { ownerReferences: [standIn.reference] }
+}
+
 /** Without `action`: ALLOW is the zero of its enum, which is not sent. */
-export function ownerPolicyOf({ name, owner }: Profile, moreRules: object[] = []) {
+export function ownerPolicyOf({ name, owner, standIn }: Profile, moreRules: object[] = []) {
   return {
     apiVersion: 'security.istio.io/v1beta1',
     kind: 'AuthorizationPolicy',
-    metadata: { name: 'ns-owner-access-istio', namespace: name, annotations: { user: owner, role: 'admin' } },
+    metadata: {
+      name: 'ns-owner-access-istio',
+      namespace: name,
+      annotations: { user: owner, role: 'admin' },
+      ...ownerReferencesOf(standIn),
+    },
     spec: {
       rules: [
         {

@@ -24,7 +24,17 @@ export function dryRun(send: Send): Send {
   return (method, path, body) => send(method, method === 'GET' ? path : `${path}?dryRun=All`, body)
 }
 
+/** The API server said no, or nothing at all (status 0). A controller comes back to it in its next reconcile. */
+export class Refused extends Error {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
 export function succeeded({ status, body }: Answer): Answer {
   if (status >= 200 && status < 300) return { status, body }
-  throw new Error(`${status} ${body?.message ?? body}`)
+  throw new Refused(status, `${status} ${body?.message ?? body}`)
 }
