@@ -3,7 +3,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import type { KubernetesObject } from '../../src/apis/core.ts'
 import { type ApiServer, connect } from '../../src/reconciler/api-server.ts'
 import { contentOf } from '../../src/reconciler/plan.ts'
 import { Reconciler } from '../../src/reconciler/reconciler.ts'
@@ -25,9 +24,9 @@ export interface Sidestep {
   writes: string[]
   /**
    * Of these what made something else of an object than its last write had made. What loses a race or a connection is sent
-   * again, and so is what a watch does not bring back within seconds, which then changes nothing.
+   * again, and so is what a watch does not bring back within seconds, which then changes nothing. With a digest of what it made.
    */
-  changes: string[]
+  changes: { write: string; made: string }[]
   failures: Failures
   stop(): Promise<void>
 }
@@ -48,7 +47,7 @@ export async function startSidestep(
   await grantAsDeployed(controlPlane)
   const logger = pino({ level: process.env.SIDESTEP_LOG ?? 'silent' })
   const writes: string[] = []
-  const changes: string[] = []
+  const changes: Sidestep['changes'] = []
   const failures = new Failures()
   const api = through(noting(connect(controlPlane.kubeconfig('sidestep')), { writes, changes }))
   const live = startLiveSnapshot(api, { logger })
@@ -97,16 +96,12 @@ function noting(api: ApiServer, { writes, changes }: Pick<Sidestep, 'writes' | '
       const write = `${call.method} ${call.path}`
       if (call.method !== 'GET') writes.push(write)
       const answer = await api.send(call, signal)
-      if (call.method !== 'GET' && known.get(call.path) !== made(answer)) {
-        known.set(call.path, made(answer))
-        changes.push(write)
+      const made = digest(contentOf(answer))
+      if (call.method !== 'GET' && known.get(call.path) !== made) {
+        known.set(call.path, made)
+        changes.push({ write, made })
       }
       return answer
     },
   }
-}
-
-/** What the last write has made, in short. */
-function made(answer: KubernetesObject): string {
-  return digest(contentOf(answer))
 }
