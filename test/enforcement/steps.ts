@@ -223,11 +223,11 @@ interface Step {
 
 /**
  * What a write that is not sidestep's leaves open. Pods that are captured were open to everything before, and by their new
- * identity they may be let in where somebody made a Namespace ambient before sidestep came. A new Service, and
- * a new gateway, are there before sidestep can know. A policy does not hold everywhere in ambient as its author wrote it,
- * and what the webhook stores must be no worse than that. Somebody who deletes a policy or restarts a pod finds
- * everything prepared, unless sidestep was not done (a pod that comes to have a sidecar: nearly everything even then); and so does whoever deletes companions that are
- * not wanted any more.
+ * identity they may be let in where somebody made a Namespace ambient before sidestep came. A new Service, and a new
+ * gateway, are there before sidestep can know. A policy does not hold everywhere in ambient as its author wrote it, and what
+ * the webhook stores must be no worse than that. Somebody who deletes a policy or restarts a pod finds everything prepared,
+ * unless sidestep was not done (a pod that comes to have a sidecar: nearly everything even then); and so does whoever deletes
+ * companions that are not wanted any more.
  */
 function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promised, requests: Request[]): Request[] {
   const { by } = write
