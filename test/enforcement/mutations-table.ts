@@ -98,7 +98,37 @@ const mutations: Mutation[] = [
     name: 'order: a policy goes back to its selector while a twin is missing',
     file: 'authorization-policy/order.ts',
     from: 'if (keptRefs && !mayLeaveTargets)',
-    to: 'if (keptRefs && plan.isMoved && !mayLeaveTargets)',
+    to: 'if (keptRefs && isMoved && !mayLeaveTargets)',
+  },
+  {
+    name: 'order: a stored DENY leaves its selector before its guard stands, since ztunnel makes nothing of it',
+    file: 'authorization-policy/order.ts',
+    from: "const isHeld = plan.guard === 'denying' && storedOf(policy, context.cluster) !== undefined",
+    to: 'const isHeld = false',
+  },
+  {
+    name: 'order: a stored DENY is mended before its guard stands',
+    file: 'authorization-policy/index.ts',
+    from: 'policy: isLeft ? original : asReadAtPods(now)',
+    to: 'policy: asReadAtPods(now)',
+  },
+  {
+    name: 'order: names of a DENY come to spare the waypoint before it asks',
+    file: 'authorization-policy/guard.ts',
+    from: 'sparesOne(rule) && !sparesOne(its) ? its : rule',
+    to: 'rule ?? its',
+  },
+  {
+    name: 'order: an ALLOW on its selector takes the waypoint for its callers',
+    file: 'authorization-policy/order.ts',
+    from: "action === 'ALLOW' && guard === 'admitting' && !isRead && isEnrolled(places, cluster)",
+    to: 'false',
+  },
+  {
+    name: 'enrolment: injection that is stored past the webhook takes the Namespace out of ambient',
+    file: 'namespace/cut-over.ts',
+    from: '(!injectionOf(labels) || originalAnnotation in annotations)',
+    to: '!injectionOf(labels)',
   },
   {
     name: 'enrolment: before every policy is where the waypoint asks it',

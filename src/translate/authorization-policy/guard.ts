@@ -149,6 +149,40 @@ export function sparing(rules: istio.Rule[], waypoints: Waypoint[], settings: Se
   )
 }
 
+/**
+ * The rules of a DENY that no waypoint asks yet, without what only their reading would loosen: ztunnel compares names as they
+ * are written, and a `not` list that comes to name the waypoint would let everybody come through it, asked by nobody.
+ * @param written the same rules as their author wrote them
+ */
+export function notYetSparing(
+  rules: istio.Rule[],
+  written: istio.Rule[],
+  waypoints: Waypoint[],
+  settings: Settings,
+): istio.Rule[] {
+  const principals = principalsOf(waypoints, settings)
+  const sparesOne = (rule: istio.Rule) => exceptedIn(rule).some(name => principals.some(each => isNamed(each, name)))
+  const kept = rules.map((rule, i) => {
+    const its = written[i] ?? rule
+    return sparesOne(rule) && !sparesOne(its) ? its : rule
+  })
+  return kept.every((rule, i) => rule === rules[i]) ? rules : kept
+}
+
+/** The principals that a rule does not mean. */
+function exceptedIn({ from = [], when = [] }: istio.Rule): string[] {
+  return [
+    ...from.flatMap(({ source }) => source?.notPrincipals ?? []),
+    ...when.flatMap(({ key, notValues = [] }) => (key === 'source.principal' ? notValues : [])),
+  ]
+}
+
+/** A star may stand at either end, or alone. */
+function isNamed(principal: string, name: string): boolean {
+  if (name.startsWith('*')) return principal.endsWith(name.slice(1))
+  return name.endsWith('*') ? principal.startsWith(name.slice(0, -1)) : principal === name
+}
+
 /** Whether every source is a list of whole principals without any of these. */
 function namesOthersExactly({ from = [] }: istio.Rule, waypoints: string[]): boolean {
   return (

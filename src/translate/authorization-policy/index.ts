@@ -69,7 +69,7 @@ export function stepsOf(object: AuthorizationPolicy, cluster: ClusterSnapshot, s
   const context = { cluster, settings, report: createReport(settings) }
   const resolved = resolve(restoreOriginal(object), context)
   if (resolved?.target.kind !== 'applications' && resolved?.target.kind !== 'mesh') return []
-  const { steps } = progressFor(resolved.policy, resolved.target, context)
+  const { steps } = progressFor(resolved, resolved.target, context)
   return context.report.untranslatable ? [] : steps
 }
 
@@ -178,9 +178,10 @@ function onIngress(
 
 type Applications = Extract<Target, { kind: 'mesh' | 'applications' }>
 
-function onApplications({ original, policy }: Resolved, target: Applications, context: Context): Outcome {
+function onApplications(resolved: Resolved, target: Applications, context: Context): Outcome {
+  const { original, policy } = resolved
   const { report, cluster } = context
-  const { missing, plan, policy: now, kept, isUnguarded } = progressFor(policy, target, context)
+  const { missing, plan, policy: now, kept, isUnguarded } = progressFor(resolved, target, context)
   const stored = isUnguarded ? storedOf(policy, cluster) : undefined
   // Whom a DENY takes for a stranger it may be alone in denying, until the guard says the rest of it.
   const isLeft = stored !== undefined && isEqual(stored.spec, original.spec) && !now.spec.targetRefs
@@ -208,11 +209,12 @@ function asReadAtPods(policy: AuthorizationPolicy): AuthorizationPolicy {
   return read === rules ? policy : { ...policy, spec: { ...policy.spec, ...(read ? { rules: read } : {}) } }
 }
 
-function progressFor(policy: AuthorizationPolicy, target: Applications, context: Context) {
+function progressFor(resolved: Resolved, target: Applications, context: Context) {
+  const { policy } = resolved
   const plan = planFor(policy, target, context)
   const progress: Progress = context.report.untranslatable
     ? { policy, kept: [], steps: [], missing: undefined, isUnguarded: false }
-    : progressOf(policy, plan, context, missingRefusal(policy, plan.places, context))
+    : progressOf(resolved, plan, context, missingRefusal(policy, plan.places, context))
   return { ...progress, plan }
 }
 

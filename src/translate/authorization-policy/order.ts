@@ -10,7 +10,7 @@ import { keyOf, namespaceOf } from '../snapshot.ts'
 import type { Context } from '../translation.ts'
 import { useWaypointLabel } from '../waypoint.ts'
 import { isLostAtPods } from './attributes.ts'
-import { isClosed, sparing } from './guard.ts'
+import { isClosed, notYetSparing, sparing } from './guard.ts'
 import type { Plan } from './plan.ts'
 import { type Guard, type There, whatIsThere, withRules } from './standing.ts'
 
@@ -35,11 +35,12 @@ export interface Progress extends Outcome<AuthorizationPolicy> {
 
 /**
  * What a plan makes of a policy at this moment.
+ * @param original the policy as its author wrote it
  * @param refusalMissing the first policy that refuses and that is not in force yet in one of these Namespaces; asked only
  *   before a guard opens
  */
 export function progressOf(
-  policy: AuthorizationPolicy,
+  { policy, original }: { policy: AuthorizationPolicy; original: AuthorizationPolicy },
   plan: Plan,
   context: Context,
   refusalMissing: (namespaces: string[]) => string | undefined,
@@ -47,7 +48,7 @@ export function progressOf(
   const there = whatIsThere(policy, plan, context)
   const now = { ...there, ...whatIsMissing(policy, plan, there, context, refusalMissing) }
   return {
-    policy: formNow(policy, plan, now, context),
+    policy: formNow(policy, original.spec?.rules ?? [], plan, now, context),
     kept: keptNow(policy, plan, now, context),
     steps: stepsNow(plan, now),
     missing: now.held ?? now.missing ?? now.refusal,
@@ -175,23 +176,20 @@ function heldGuard(
 /** The policy as it is to be stored now. */
 function formNow(
   policy: AuthorizationPolicy,
-  plan: Plan,
+  written: istio.Rule[],
+  { attachments: [base], isMoved, guard, places, rulesAt }: Plan,
   { missing, held, isRead, mayLeaveTargets, keptRefs }: Now,
   { cluster, settings }: Context,
 ): AuthorizationPolicy {
-  const {
-    attachments: [base],
-    isMoved,
-    guard,
-    places,
-  } = plan
   // Once on targets it stays on them until its next place is ready: back on its selector no waypoint would ask it.
-  if (keptRefs && !mayLeaveTargets) return attached(withRules(policy, plan.rulesAt(keptRefs)), keptRefs)
+  if (keptRefs && !mayLeaveTargets) return attached(withRules(policy, rulesAt(keptRefs)), keptRefs)
   if (isMoved && base && ((!missing && !held) || keptRefs))
     return attached(withRules(policy, base.rules), base.targetRefs)
   const { action = 'ALLOW', rules = [] } = policy.spec
-  if (action !== 'ALLOW' && (isMoved || places.some(({ withSidecar }) => withSidecar))) return policy
   const waypoints = places.flatMap(place => place.waypoints)
+  const isUnread = action === 'DENY' && !isRead
+  const named = isUnread ? withRules(policy, notYetSparing(rules, written, waypoints, settings)) : policy
+  if (action !== 'ALLOW' && (isMoved || places.some(({ withSidecar }) => withSidecar))) return named
   // At ztunnel a DENY must not take the waypoint for one of the callers that it means, once the waypoint asks it. An ALLOW
   // must not as long as the waypoint does not, or everybody could come through it (10.2).
   const spared = sparing(rules, waypoints, settings)
@@ -202,7 +200,7 @@ function formNow(
     action === 'DENY'
       ? isRead || wasSpared
       : action === 'ALLOW' && guard === 'admitting' && !isRead && isEnrolled(places, cluster)
-  return isSpared && !isDryRun(policy) ? withRules(policy, spared) : policy
+  return isSpared && !isDryRun(policy) ? withRules(policy, spared) : named
 }
 
 /** Whether traffic to some of these pods goes through a waypoint already. */

@@ -78,9 +78,9 @@ function twinsOf(policy: AuthorizationPolicy, { attachments, isMoved }: Plan): K
   }))
 }
 
-/** The policy with other rules; one without any stays without. */
+/** The policy with other rules; one without any stays without, and one that has them already is itself. */
 export function withRules(policy: AuthorizationPolicy, rules: istio.Rule[]): AuthorizationPolicy {
-  return policy.spec.rules ? { ...policy, spec: { ...policy.spec, rules } } : policy
+  return policy.spec.rules && policy.spec.rules !== rules ? { ...policy, spec: { ...policy.spec, rules } } : policy
 }
 
 // Guards -----------------------------------------------------------------------------------------------------------
