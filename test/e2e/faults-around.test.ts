@@ -135,9 +135,9 @@ async function unreached(t: Test, world: World, reconciler: Replica) {
     for (const { path } of reconciler.writes.slice(from)) counts.set(path, (counts.get(path) ?? 0) + 1)
     return counts
   }
-  // At once, and after 0.5, 1, 2 and 4 seconds, when anything in its surroundings may have changed as well.
+  // At once, and after 0.5, 1, 2, 4 … seconds, and whenever its surroundings change. Without a delay there would be hundreds.
   const most = Math.max(...patches().values())
-  t.ok(most >= 2 && most <= 7, `it has tried again, but no object more often than ${most} times`)
+  t.ok(most >= 2 && most <= 20, `it has tried again, but no object more often than ${most} times`)
   t.equal(lines().filter(({ level }) => level >= 40).length, 1, 'it says once what is the matter')
   t.ok(((await reconciler.metric('sidestep_reconciler_writes_total', 'result="unchanged"')) ?? 0) > 0, 'and counts it')
 
@@ -153,7 +153,7 @@ async function unreached(t: Test, world: World, reconciler: Replica) {
   const before = reconciler.writes.length
   await pause(5000)
   const tried = reconciler.writes.length - before
-  t.ok(tried <= 12 * sources.length, `what Fail refuses is tried ${tried} times in five seconds`)
+  t.ok(tried <= 20 * sources.length, `what Fail refuses is tried ${tried} times in five seconds`)
   await validationFails(controlPlane, 'Ignore')
 
   await world.front.open()
@@ -210,7 +210,8 @@ async function forbidden(t: Test, world: World, reconciler: Replica) {
   t.equal(length, 0, 'no VirtualService is parked without its routes')
   const attempts = reconciler.writes.slice(from).filter(({ path }) => path.includes('/httproutes/'))
   t.ok(attempts.every(({ status }) => status === 403))
-  t.ok(attempts.length >= 4 && attempts.length <= 20, `it has tried ${attempts.length} times`)
+  // Two routes, as above.
+  t.ok(attempts.length >= 4 && attempts.length <= 40, `it has tried ${attempts.length} times`)
   const lines = reconciler.said(/may not patch httproutes/).filter(({ level }) => level >= 40)
   t.equal(lines.length, 1, 'the log says once, as an error, what it may not')
   const { items } = (await controlPlane.demand('GET', '/api/v1/namespaces/team-forbidden/events')).body

@@ -112,7 +112,7 @@ async function terminated(t: Test, world: World, replicas: Replica[]) {
     ({ path, by, came }) => isLease(path) && by === next.name && came > (release?.came ?? 0),
   )
   const gap = (taken?.came ?? 0) - (release?.came ?? 0)
-  t.ok(gap > 0 && gap < oneLook, `the next one leads ${Math.round(gap)} ms later`)
+  t.ok(gap > 0 && gap < times.lease, `the next one leads ${Math.round(gap)} ms later, and does not wait for its end`)
   await world.settled(t, ['team-terminated'])
 }
 

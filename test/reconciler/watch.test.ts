@@ -168,14 +168,14 @@ t.test('lists again at once when its version is too old, however that is said', 
     await listed(2)
   })
   t.test('by the answer to a watch, after the connection was lost', async t => {
-    const { server, watching, listed } = await start(t, () => {}, { first: 2000, longest: 2000 })
+    const { server, watching, listed } = await start(t, () => {}, { first: 6000, longest: 6000 })
     await watching()
     server.fail(path, 'hang up', 410)
     server.break(path)
     await until(() => server.requestsFor(path, 'watch').length >= 3)
     const refused = performance.now()
     await listed(2)
-    t.ok(performance.now() - refused < 1000, 'though it had to wait before, for half of its delay at least')
+    t.ok(performance.now() - refused < 3000, 'though it had to wait before, for half of its delay at least')
     await watching()
   })
 })
@@ -445,7 +445,7 @@ t.test('looks again soon after the bell rang, since a kind is announced before i
   const slow = { first: 40, longest: 40, absent: 60_000 }
   const { server, events } = await start(t, server => server.uninstall(path), { bell, ...slow })
   // 20 to 40 ms, then twice as long each time: so many that what follows cannot be chance.
-  await until(() => server.requestsFor(path, 'list').length === 6)
+  await until(() => server.requestsFor(path, 'list').length === 7)
   await sleep(100)
   const before = server.requestsFor(path, 'list').length
   bell.ring()
@@ -454,7 +454,7 @@ t.test('looks again soon after the bell rang, since a kind is announced before i
   server.put(path, virtualService('one'))
   const installed = performance.now()
   await until(() => events.includes('put a/one'))
-  t.ok(performance.now() - installed < 600)
+  t.ok(performance.now() - installed < 1200)
 })
 
 t.test('a bell that rang while nobody listened is heard', async t => {
