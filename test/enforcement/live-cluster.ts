@@ -101,6 +101,12 @@ function deleted(object: core.KubernetesObject): Write {
   return { what: `deletes ${idOf(object)}`, deletes: object }
 }
 
+/** What sidestep wants beside an object that is stored. */
+export function companionsFor(cluster: Cluster, source: core.KubernetesObject): core.KubernetesObject[] {
+  const { companions, denial } = cluster.translate(source, cluster.snapshot, cluster.settings)
+  return denial ? [] : companions
+}
+
 /** Whether sidestep refuses what is stored, and so leaves it where it is. */
 export function isRefused(cluster: Cluster, id: string): boolean {
   const source = cluster.objects.get(id)

@@ -71,6 +71,18 @@ const mutations: Mutation[] = [
     to: 'isAdmitting && stands',
   },
   {
+    name: 'order: what refused on the new gateway comes to admit there before what else refuses',
+    file: 'authorization-policy/index.ts',
+    from: 'stored !== undefined && isAllow(stored) && isOnGateway',
+    to: 'stored !== undefined && isOnGateway',
+  },
+  {
+    name: 'order: what only a sidecar enforces has no guard when it is gone',
+    file: 'authorization-policy/plan.ts',
+    from: 'const left = isFanOut ? undefined : leftToSidecar(policy, target.places, context)',
+    to: 'const left = isFanOut ? leftToSidecar(policy, target.places, context) : undefined',
+  },
+  {
     name: 'order: the new gateway is admitted before its policies stand',
     file: 'identities.ts',
     from: 'if (isAdmitting && phase.missing !== undefined) {',

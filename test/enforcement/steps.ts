@@ -18,13 +18,13 @@ import {
   type Cluster,
   clusterOf,
   collects,
+  companionsFor,
   idOf,
   isAtRest,
   isRefused,
   istioWrites,
   nextWrites,
   sourceIds,
-  sourceKeyOf,
   type Write,
   worldIn,
 } from './live-cluster.ts'
@@ -251,7 +251,10 @@ function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promise
       return promise.isHasty ? openTo(worldIn(after)) : []
     case 'restart':
       if (isResting) return []
-      return [...openTo(untouched(after, promise)), ...openOnlyTo(unguarded(after, promise), after, promise, requests)]
+      return [
+        ...openTo(untouched(after, promise)),
+        ...openOnlyTo(unprepared(cluster, promise), after, promise, requests),
+      ]
     case 'change':
       if (by.source) return openTo(worldIn(afterWrite(cluster, { ...write, puts: [by.source] })))
       return isResting ? [] : openTo(worldIn(after))
@@ -259,14 +262,13 @@ function openAnyhow({ cluster, write, after, isResting }: Step, promise: Promise
 }
 
 /**
- * New policies that went to the waypoint in their first admission, before which no guard can be made. A pod that comes to
- * have a sidecar before one stands finds no more of them than ztunnel has made of them at the pods all the time.
+ * New policies beside which not everything stands yet: before their first admission nothing can be made. A pod that comes
+ * to have a sidecar, or loses it, before that finds no more of them than what is there.
  */
-function unguarded({ objects }: Cluster, { fresh }: Promised): string[] {
-  const sources = [...objects.values()].map(({ metadata }) => metadata.annotations?.['sidestep.dev/source'])
+function unprepared(cluster: Cluster, { fresh }: Promised): string[] {
   return fresh.filter(id => {
-    const policy = objects.get(id) as istio.AuthorizationPolicy | undefined
-    return policy?.spec.targetRefs && !sources.includes(sourceKeyOf(policy))
+    const policy = cluster.objects.get(id)
+    return policy !== undefined && companionsFor(cluster, policy).some(wanted => !cluster.objects.has(idOf(wanted)))
   })
 }
 

@@ -90,6 +90,12 @@ export const authorizationPolicyDiagnostics = {
     message:
       'selects {workload}, whose sidecar reads selectors only, so it keeps its selector until the pod runs without',
   },
+  'AP-WORKLOAD-UNSERVED': {
+    severity: 'warning',
+    since: '0.1.0',
+    message:
+      'only the sidecar of {workload} enforces it; without, no waypoint asks it and its guard denies whatever it could refuse: enrol the Services in a waypoint',
+  },
   'AP-WORKLOAD-OPTED-OUT': {
     severity: 'warning',
     since: '0.1.0',

@@ -153,9 +153,10 @@ function onIngress(
     report('AP-GATEWAY-PORTS', 'spec.rules', { gateway })
     return { policy, kept: [] }
   }
-  const isAdmitting = (policy.spec.action ?? 'ALLOW') === 'ALLOW'
+  const isAdmitting = isAllow(policy)
   const stored = storedOf(policy, cluster)
-  const stands = stored !== undefined && isOnGateway(stored, mapping, cluster)
+  // One that refused there until now has asked nobody to wait for it.
+  const stands = stored !== undefined && isAllow(stored) && isOnGateway(stored, mapping, cluster)
   const missing =
     isAdmitting && !stands
       ? (missingAtIngress(mapping, 'refusals', cluster, settings) ?? missingRestriction(mapping, cluster, settings))
@@ -172,6 +173,10 @@ function onIngress(
   }
   report('AP-GATEWAY-BOTH', 'spec.selector', { twin: nameOf(onNew), gateway })
   return { policy, kept: [{ policy: onNew, purpose: `it guards Gateway ${gateway}` }] }
+}
+
+function isAllow({ spec }: AuthorizationPolicy): boolean {
+  return (spec?.action ?? 'ALLOW') === 'ALLOW'
 }
 
 // C to E. Applications ---------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import { isEqual } from '../canonical.ts'
 import { labelsText } from '../labels.ts'
 import { gatewayOf } from '../mapped-gateway.ts'
 import { type Attachment, attachmentsIn, attachmentsInMesh, type Reading, rulesAt } from '../policy/attachments.ts'
-import { isDryRun } from '../policy/companions.ts'
+import { isDryRun, storedOf } from '../policy/companions.ts'
 import { atGateway } from '../policy/ingress.ts'
 import { checkAddresses, isByPort, readAt } from '../policy/ports.ts'
 import { checkPlace, isOldRunning, type Place, type Target } from '../policy/targets.ts'
@@ -48,6 +48,11 @@ export function planFor(
   const isMesh = target.kind === 'mesh'
   const isFanOut = isMesh || target.isFanOut
   if (!isFanOut && target.places.some(({ isStaged }) => isStaged)) return planForStaged(policy, target.places)
+  const left = isFanOut ? undefined : leftToSidecar(policy, target.places, context)
+  if (left) {
+    context.report('AP-WORKLOAD-UNSERVED', 'spec.selector', { workload: left.name })
+    return planForStaged(policy, target.places)
+  }
   if (target.places.every(({ isKnown }) => !isKnown) && !isMesh) return planForUnknown(policy, target.places, context)
   // What ztunnel can check stays exact where no waypoint stands between.
   const places = target.places.filter(({ waypoints }) => needsEnvoy || waypoints.length > 0)
@@ -112,6 +117,16 @@ function planForUnknown(policy: istio.AuthorizationPolicy, places: Place[], cont
 /** Before ztunnel captures the pods, what it would make nothing of has its guard already. */
 function planForStaged(policy: istio.AuthorizationPolicy, places: Place[]): Plan {
   return isRefusingByHTTP(policy) ? { ...nothingFor(policy), guard: 'denying', places } : nothingFor(policy)
+}
+
+/**
+ * A pod whose sidecar alone enforces what a policy refuses, where no waypoint will once it is gone. A new policy is refused
+ * at once; one that is stored is refused then, and is to have its guard by that time.
+ */
+function leftToSidecar(policy: istio.AuthorizationPolicy, places: Place[], { cluster }: Context) {
+  const isStored = storedOf(policy, cluster) !== undefined
+  if (!isRefusingByHTTP(policy) || !isStored || places.some(({ waypoints }) => waypoints.length > 0)) return undefined
+  return places.find(({ withSidecar }) => withSidecar)?.withSidecar
 }
 
 /** Whether a policy refuses requests in a way that ztunnel makes nothing of. */
