@@ -124,7 +124,7 @@ function planForStaged(policy: istio.AuthorizationPolicy, places: Place[]): Plan
  * at once; one that is stored is refused then, and is to have its guard by that time.
  */
 function leftToSidecar(policy: istio.AuthorizationPolicy, places: Place[], { cluster }: Context) {
-  const isStored = storedOf(policy, cluster) !== undefined
+  const isStored = cluster.statuses === 'observed' && storedOf(policy, cluster) !== undefined
   if (!isRefusingByHTTP(policy) || !isStored || places.some(({ waypoints }) => waypoints.length > 0)) return undefined
   return places.find(({ withSidecar }) => withSidecar)?.withSidecar
 }
