@@ -1,14 +1,14 @@
 // Who calls: principals are `<trust domain>/ns/<namespace>/sa/<service account>` (research/policies.md 1.4).
 // A policy that names the old ingress gateway has to name the new one too, or requests through it change their fate.
 import type * as istio from '../apis/istio.ts'
-import { canonicalJson } from './canonical.ts'
+import { isCompanion, sourceAnnotation, sourceKey } from './companion.ts'
 import { gatewayOf } from './mapped-gateway.ts'
 import { modeFor } from './mode.ts'
 import { storedOf } from './policy/companions.ts'
 import { missingAtIngress } from './policy/ingress.ts'
 import { isOldRunning } from './policy/targets.ts'
 import type { GatewayMapping, Settings } from './settings.ts'
-import { byKey, type ClusterSnapshot } from './snapshot.ts'
+import { byKey, type ClusterSnapshot, inNamespace, namespaceOf } from './snapshot.ts'
 import type { Context } from './translation.ts'
 
 /** The principal of a service account, given as `namespace/name`. */
@@ -114,18 +114,34 @@ function phaseOf(mapping: GatewayMapping, policy: istio.AuthorizationPolicy, { c
   const isProgrammed = (gateway?.status?.conditions ?? []).some(
     ({ type, status }) => type === 'Programmed' && status === 'True',
   )
-  const missing = namesNew(policy, mapping, cluster)
+  const missing = admitsNew(policy, mapping, cluster)
     ? undefined
     : missingAtIngress(mapping, 'everything', cluster, settings)
   const isOver = cluster.statuses === 'observed' && isProgrammed && !isOldRunning(mapping, cluster)
   return { missing, isOver: isOver && missing === undefined }
 }
 
-/** Whether the policy as it is stored admits the new gateway already: then it goes on, whatever is added to the ingress. */
-function namesNew(policy: istio.AuthorizationPolicy, { serviceAccounts }: GatewayMapping, cluster: ClusterSnapshot) {
+/**
+ * Whether the policy, as it is stored or by what stands beside it, admits the new gateway already: then it goes on, whatever
+ * is added to the ingress. To name it among those who are refused admits nobody.
+ */
+function admitsNew(policy: istio.AuthorizationPolicy, { serviceAccounts }: GatewayMapping, cluster: ClusterSnapshot) {
   const stored = storedOf(policy, cluster)
-  const text = canonicalJson(stored?.spec?.rules ?? [])
-  return serviceAccounts.new.some(account => text.includes(`"${account}"`) || text.includes(`${suffixOf(account)}"`))
+  const key = sourceKey(policy)
+  const isBeside = (each: istio.AuthorizationPolicy) =>
+    isCompanion(each) && each.metadata.annotations?.[sourceAnnotation] === key
+  const its = inNamespace(cluster.authorizationPolicies, namespaceOf(policy)).filter(isBeside)
+  return [...(stored ? [stored] : []), ...its].some(each => {
+    let found = false
+    const look = ({ values, isAdmitting }: List) => {
+      if (isAdmitting && serviceAccounts.new.some(account => values.some(value => isAccount(value, account))))
+        found = true
+      return values
+    }
+    const { action = 'ALLOW', rules = [] } = each.spec ?? {}
+    for (const rule of rules) withCallers(rule, '', action === 'ALLOW', look)
+    return found
+  })
 }
 
 function withGateway({ values, field, isAdmitting }: List, move: Move, { report }: Context): string[] {

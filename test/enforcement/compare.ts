@@ -4,7 +4,7 @@ import type { DirectCaller, Settings } from '../../src/translate/settings.ts'
 import type { Source } from './end-state.ts'
 import { type Landscape, newIngress, oldIngress, oldIngressPod } from './landscape.ts'
 import { memoized } from './memoized.ts'
-import { decideAtIngress, decideInAmbient, decideWithSidecars } from './model.ts'
+import { decideAtIngress, decideBehindIngress, decideInAmbient, decideWithSidecars } from './model.ts'
 import { isExactAtZtunnel } from './policy.ts'
 import type { Decision, HTTP, Request } from './request.ts'
 import { waypointOn } from './waypoint.ts'
@@ -62,11 +62,14 @@ export function asBefore(request: Request): Request {
  * guard and holds for everybody, and so does what an ingress decides.
  */
 function isPermitted(settings: Settings, before: World, after: World, request: Request): boolean {
+  return decideAtIngress(before, asBefore(request)).allowed && isPermittedBehind(settings, before, after, request)
+}
+
+/** The same, whatever an ingress decides. */
+export function isPermittedBehind(settings: Settings, before: World, after: World, request: Request): boolean {
   const { namespace } = known(after.pods, request.to.pod)
   if (directCallersOf(settings, after, namespace).length === 0 || waypointOn(after, request)) return false
-  const asked = asBefore(request)
-  const opened = openedToDirectCallers(before)(settings)
-  return decideAtIngress(before, asked).allowed && decideWithSidecars(opened, asked).allowed
+  return decideBehindIngress(openedToDirectCallers(before)(settings), asBefore(request)).allowed
 }
 
 const openedToDirectCallers = memoized((before: World) =>

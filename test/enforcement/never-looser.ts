@@ -23,7 +23,7 @@ import { keyOf, type World } from './world.ts'
 const shares = 2
 
 /** A share in CI, and a smaller one for people; `npm run test:enforcement` takes 20,000. */
-export const runs = Number(process.env.SIDESTEP_RUNS ?? (process.env.CI ? 2000 : 300))
+export const runs = Number(process.env.SIDESTEP_RUNS ?? (process.env.CI ? 2000 : 100))
 // The same every time, so that a change is told apart from luck; `npm run test:enforcement` looks further.
 const asked = process.env.SIDESTEP_SEED ?? '1'
 const firstSeed = asked === 'random' ? Date.now() % 2 ** 31 : Number(asked)

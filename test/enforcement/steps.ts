@@ -1,7 +1,7 @@
 // A live cluster from untranslated objects to the fixed point, one write at a time in an arbitrary order.
 import type * as core from '../../src/apis/core.ts'
 import type * as istio from '../../src/apis/istio.ts'
-import { asBefore, type Difference, looser, worldBefore } from './compare.ts'
+import { asBefore, type Difference, isPermittedBehind, looser, worldBefore } from './compare.ts'
 import type { Source } from './end-state.ts'
 import {
   captured,
@@ -109,7 +109,7 @@ export function follow(start: Start, requests: Request[], choose: Choose): Outco
       ({ request }) =>
         !excused.has(request) &&
         !isTo(late, request) &&
-        !isOpenIngress(earlier, promise, request) &&
+        !isOpenIngress(earlier, worldIn(after), promise, request) &&
         !(start.ambient.some(name => isIn(name, request)) && isOpenAlready(earlier, write, promise, request)) &&
         !isUnreadYet({ cluster, write, after, isResting }, promise, request),
     )
@@ -287,12 +287,16 @@ function isTo(services: string[], { to }: Request): boolean {
 
 /**
  * Whether a request passes the new gateway already and nobody but the old one denies it: then it is the gateway that has
- * yet to be closed, and who admits its callers behind it only keeps what was.
+ * yet to be closed, and who admits its callers behind it, or lets them through by the settings, only keeps what was.
  */
-function isOpenIngress(earlier: World, { befores }: Promised, request: Request): boolean {
+function isOpenIngress(earlier: World, later: World, { befores, landscape }: Promised, request: Request): boolean {
   if (request.from !== newIngress || !earlier.pods.has(newIngress)) return false
   if (!decideAtIngress(earlier, request).allowed) return false
-  return befores.some(before => decideBehindIngress(before, asBefore(request)).allowed)
+  return befores.some(
+    before =>
+      decideBehindIngress(before, asBefore(request)).allowed ||
+      isPermittedBehind(landscape.settings, before, later, request),
+  )
 }
 
 /**

@@ -14,7 +14,7 @@ import { configurations } from './generate.ts'
 const shares = 2
 
 /** 20,000 in CI; for people a share that is done in seconds. */
-export const runs = Number(process.env.SIDESTEP_RUNS ?? (process.env.CI ? 20_000 : 2000))
+export const runs = Number(process.env.SIDESTEP_RUNS ?? (process.env.CI ? 20_000 : 600))
 const features = (process.env.SIDESTEP_FEATURES ?? '').split(',').filter(Boolean)
 // The same every time, so that a change is told apart from luck; `npm run test:routing` looks further.
 const asked = process.env.SIDESTEP_SEED ?? '1'
