@@ -1,5 +1,6 @@
 // Whether a namespace can be carried over at all: what has to run, and that the sidestep in the cluster decides as the one
 // that asks. Nothing is stored.
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Condition, KubernetesObject, Namespace } from '../apis/core.ts'
 import { isEqual } from '../translate/canonical.ts'
 import { translate } from '../translate/index.ts'
@@ -12,7 +13,7 @@ import { emptySnapshot, noCapabilities, putObject } from '../translate/snapshot.
 import { dataplaneModeLabel, namespaceRule, waypointClass } from '../translate/waypoint.ts'
 import { ApiError, type ApiServer } from './api-server.ts'
 import { patch } from './migrate.ts'
-import type { WholeReading } from './read-all.ts'
+import { readAll, type WholeReading } from './read-all.ts'
 import { isHeld, type Lease, leases } from './revert.ts'
 import { listOnce } from './watch.ts'
 
@@ -118,6 +119,9 @@ async function checkReconciler(api: ApiServer, { problems, warnings }: Preflight
 /** No field of an object: an entry that sidestep drops when it writes its record anew, and nobody else would. */
 const mark = 'sidestep-migrate/probe'
 
+/** How often a difference is looked at anew: what goes on in the cluster at that time makes one too. */
+const looks = 4
+
 /**
  * Tries what will be written, and compares what comes back with what these settings make of it. Injection is taken off in
  * the trial, since then most Namespaces change at once and one that another sidestep would leave alone is seen.
@@ -130,6 +134,34 @@ async function checkWebhook(
   { problems }: Preflight,
   signal: AbortSignal,
 ): Promise<void> {
+  const { name } = namespace.metadata
+  let [known, its] = [objects, namespace]
+  for (let look = 1; ; look++) {
+    const answer = await tried(api, its, problems, signal)
+    if (!answer) return
+    const cluster = { ...emptySnapshot('observed'), capabilities: noCapabilities }
+    for (const object of known) putObject(cluster, object)
+    const { object: ours } = translate(answer, cluster, settings)
+    if (isEqual(wordsOf(ours), wordsOf(answer))) return
+    if (look === looks) {
+      problems.push(
+        `sidestep in the cluster decides otherwise about Namespace ${name}: it writes ${textOf(answer)}, these settings ${textOf(ours)}; give the settings that it runs with (--settings, --profile), and run its version`,
+      )
+      return
+    }
+    await pause(500, undefined, { signal })
+    known = (await readAll(api, signal)).objects
+    its = known.find((each): each is Namespace => each.kind === 'Namespace' && each.metadata.name === name) ?? its
+  }
+}
+
+/** What would be stored; undefined when nothing would, for a problem that is told. */
+async function tried(
+  api: ApiServer,
+  namespace: Namespace,
+  problems: string[],
+  signal: AbortSignal,
+): Promise<KubernetesObject | undefined> {
   const { name, labels = {}, annotations = {} } = namespace.metadata
   const injecting = injectionOf(labels) ? { 'istio-injection': null, 'istio.io/rev': null } : {}
   const trial = {
@@ -146,21 +178,13 @@ async function checkWebhook(
         ? `you may not patch Namespace ${name}; deploy/migrate/clusterrole.yaml may`
         : `Namespace ${name} would be refused: ${error.message}`,
     )
-    return
+    return undefined
   }
-  if (answer.metadata.annotations?.[originalAnnotation]?.includes(mark)) {
-    problems.push(
-      `no webhook of sidestep judges Namespace ${name}; see kubectl get mutatingwebhookconfiguration sidestep, and its pods`,
-    )
-    return
-  }
-  const cluster = { ...emptySnapshot('observed'), capabilities: noCapabilities }
-  for (const object of objects) putObject(cluster, object)
-  const { object: ours } = translate(answer, cluster, settings)
-  if (isEqual(wordsOf(ours), wordsOf(answer))) return
+  if (!answer.metadata.annotations?.[originalAnnotation]?.includes(mark)) return answer
   problems.push(
-    `sidestep in the cluster decides otherwise about Namespace ${name}: it writes ${textOf(answer)}, these settings ${textOf(ours)}; give the settings that it runs with (--settings, --profile), and run its version`,
+    `no webhook of sidestep judges Namespace ${name}; see kubectl get mutatingwebhookconfiguration sidestep, and its pods`,
   )
+  return undefined
 }
 
 function marked(record = '{}'): string {

@@ -4,8 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { KubernetesObject } from '../../src/apis/core.ts'
+import { connect } from '../../src/reconciler/api-server.ts'
+import { preflight } from '../../src/reconciler/migrate-preflight.ts'
 import { pathOf } from '../../src/reconciler/paths.ts'
+import { readAll } from '../../src/reconciler/read-all.ts'
 import { profiles } from '../../src/translate/profiles.ts'
+import type { Settings } from '../../src/translate/settings.ts'
 import { sidestep as run } from '../cli/memory.ts'
 import type { ControlPlane } from '../control-plane/index.ts'
 import { controlPlaneOrSkip } from '../control-plane/skip.ts'
@@ -15,6 +19,8 @@ import { ingress } from './kubeflow.ts'
 import { installAmbient, originals, sidecars, startWorld, written } from './migrate/world.ts'
 import { openingsIn } from './openings.ts'
 import { startSidestep } from './sidestep.ts'
+
+const observing: Settings = { ...profiles.kubeflow, mode: 'observe' }
 
 t.test('a team goes to ambient and back', async t => {
   const controlPlane = await controlPlaneOrSkip(t, { controllers: 'workloads' })
@@ -28,16 +34,26 @@ t.test('a team goes to ambient and back', async t => {
   await installAmbient(controlPlane)
   const history = new History()
   const running = await startSidestep(controlPlane, {
-    settings: { ...profiles.kubeflow, mode: 'observe' },
+    settings: observing,
     through: api => history.listening(api),
   })
   t.teardown(() => running.stop())
   await t.test('without --yes it says what there is to do', t => isPlanned(t, controlPlane))
   await t.test('a namespace that is blocked is left alone', t => isBlocked(t, controlPlane))
   await t.test('it is refused where sidestep decides otherwise', t => isOtherwise(t, controlPlane))
+  const api = connect(controlPlane.kubeconfig('alice'))
+  const early = await readAll(api, AbortSignal.timeout(60_000))
   await t.test('it goes as far as it is told to', t => isPrepared(t, controlPlane))
   await t.test('it can be interrupted', t => isInterrupted(t, controlPlane))
   await t.test('it goes on to the end', t => isMigrated(t, controlPlane))
+  await t.test('what has gone on since it read is no other decision', async t => {
+    const { signal } = new AbortController()
+    // As if the last pods had been restarted, and the waypoint's labels stored, just then.
+    const { body } = await controlPlane.demand('GET', '/api/v1/namespaces/team-a')
+    for (const label of ['istio.io/use-waypoint', 'istio.io/ingress-use-waypoint']) delete body.metadata.labels[label]
+    const objects = early.objects.map(each => (pathOf(each) === pathOf(body) ? body : each))
+    t.strictSame((await preflight(api, ['team-a'], { ...early, objects }, observing, signal)).problems, [])
+  })
   t.strictSame(openingsIn(history, 'team-a'), [], 'no door was open at any moment')
   running.failures.none(t)
   await t.test('it goes back', t => isBack(t, controlPlane, before))

@@ -1,5 +1,6 @@
 // Arbitrary ways to the end state: where a live cluster starts, what people do meanwhile, and who is first.
 import fc from 'fast-check'
+import type * as istio from '../../src/apis/istio.ts'
 import { applicationPolicy, type Case, cases, type Draft, onlyLeftOut, policyOf } from './generate.ts'
 import { type Ingress, pods } from './landscape.ts'
 import { idOf } from './live-cluster.ts'
@@ -66,6 +67,20 @@ export const ways: fc.Arbitrary<Way> = fc
     changes: changes.map(change => changeOf(given, change)),
   }))
   .map(way => ({ ...way, ...onlyLeftOut({ injected: [], late: [], changes: [], ambient: [], sidecars: [] }) }))
+  .filter(way => process.env.SIDESTEP_FOCUS !== 'refusals' || createsRefusals(way))
+
+/** SIDESTEP_FOCUS=refusals: on the way, what refuses by HTTP attributes is created where something admits by them. */
+function createsRefusals({ present, given: { policies } }: Way): boolean {
+  const isByHTTP = ({ spec: { rules = [] } }: istio.AuthorizationPolicy) =>
+    rules.some(({ to = [] }) => to.some(({ operation: { paths, methods, hosts } = {} }) => paths || methods || hosts))
+  const isRefusing = ({ spec: { action } }: istio.AuthorizationPolicy) => action === 'DENY' || action === 'CUSTOM'
+  const isAdmitting = ({ spec: { action = 'ALLOW' } }: istio.AuthorizationPolicy) => action === 'ALLOW'
+  const reaches = (one: istio.AuthorizationPolicy, other: istio.AuthorizationPolicy) =>
+    [other.metadata.namespace, 'istio-system'].includes(one.metadata.namespace)
+  const byHTTP = policies.filter(isByHTTP)
+  const admitting = byHTTP.filter(isAdmitting)
+  return present <= 1 && byHTTP.filter(isRefusing).some(one => admitting.some(other => reaches(one, other)))
+}
 
 const startsOf: Record<Ingress, Ingress[]> = { old: ['old'], both: ['old', 'both'], new: ['old', 'both', 'new'] }
 

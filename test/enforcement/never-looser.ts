@@ -2,6 +2,7 @@
 // denies beyond that is announced. The files never-looser-*.test.ts each take a share of the runs.
 //   SIDESTEP_SEED=1 npm run test:enforcement
 //   SIDESTEP_WITHOUT=dryRun,directCallers,late leaves these out of the sets, to look past what is known.
+//   SIDESTEP_FOCUS=refusals takes only ways that are rare and hard: generate-ways.ts.
 //   SIDESTEP_PATH repeats one failure, as it was told; then nothing else runs. SIDESTEP_SHRINK=no tells the first as it is.
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
