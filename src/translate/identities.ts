@@ -71,6 +71,18 @@ function withCallers(rule: istio.Rule, field: string, isAllow: boolean, change: 
   return { ...rule, ...(from ? { from } : {}), ...(when ? { when } : {}) }
 }
 
+/** Every list of callers in a policy. */
+function listsOf({ spec }: istio.AuthorizationPolicy): List[] {
+  const { action = 'ALLOW', rules = [] } = spec ?? {}
+  const lists: List[] = []
+  const take = (list: List) => {
+    lists.push(list)
+    return list.values
+  }
+  for (const rule of rules) withCallers(rule, '', action === 'ALLOW', take)
+  return lists
+}
+
 const sourceLists: [keyof istio.Source, boolean][] = [
   ['principals', true],
   ['notPrincipals', false],
@@ -131,17 +143,9 @@ function admitsNew(policy: istio.AuthorizationPolicy, { serviceAccounts }: Gatew
   const isBeside = (each: istio.AuthorizationPolicy) =>
     isCompanion(each) && each.metadata.annotations?.[sourceAnnotation] === key
   const its = inNamespace(cluster.authorizationPolicies, namespaceOf(policy)).filter(isBeside)
-  return [...(stored ? [stored] : []), ...its].some(each => {
-    let found = false
-    const look = ({ values, isAdmitting }: List) => {
-      if (isAdmitting && serviceAccounts.new.some(account => values.some(value => isAccount(value, account))))
-        found = true
-      return values
-    }
-    const { action = 'ALLOW', rules = [] } = each.spec ?? {}
-    for (const rule of rules) withCallers(rule, '', action === 'ALLOW', look)
-    return found
-  })
+  return [...(stored ? [stored] : []), ...its].some(each =>
+    listsOf(each).some(({ values, isAdmitting }) => isAdmitting && isNamed(serviceAccounts.new, values)),
+  )
 }
 
 function withGateway({ values, field, isAdmitting }: List, move: Move, { report }: Context): string[] {
@@ -176,18 +180,8 @@ function withGateway({ values, field, isAdmitting }: List, move: Move, { report 
 export function missingRestriction(mapping: GatewayMapping, cluster: ClusterSnapshot, settings: Settings) {
   if (cluster.statuses === 'assumed') return undefined
   const { old, new: its } = mapping.serviceAccounts
-  const names = (values: string[], accounts: string[]) =>
-    accounts.some(account => values.some(value => isAccount(value, account)))
-  const isMissing = (policy: istio.AuthorizationPolicy) => {
-    let missing = false
-    const look = ({ values, isAdmitting }: List) => {
-      if (!isAdmitting && names(values, old) && !names(values, its)) missing = true
-      return values
-    }
-    const { action = 'ALLOW', rules = [] } = policy.spec ?? {}
-    for (const rule of rules) withCallers(rule, '', action === 'ALLOW', look)
-    return missing
-  }
+  const isMissing = (policy: istio.AuthorizationPolicy) =>
+    listsOf(policy).some(({ values, isAdmitting }) => !isAdmitting && isNamed(old, values) && !isNamed(its, values))
   for (const [namespace, policies] of cluster.authorizationPolicies) {
     for (const policy of policies.values())
       if (policy.spec?.action !== 'AUDIT' && modeFor(policy, cluster, settings) === 'enforce' && isMissing(policy))
@@ -204,6 +198,10 @@ export function namesGateway({ from = [] }: istio.Rule, { gateways }: Settings):
       accounts.some(account => isAccount(value, account)),
     ),
   )
+}
+
+function isNamed(accounts: string[], values: string[]): boolean {
+  return accounts.some(account => values.some(value => isAccount(value, account)))
 }
 
 /** Whether a caller in a rule is this account, by itself or as a principal of whatever trust domain. */
